@@ -1,0 +1,84 @@
+/** Options of `relay`. The type is what relay/server/run.ts gets. */
+import { address, bytes, duration, integer, path, repeated, toggle, url } from './kinds.ts'
+import type { OptionsOf, OptionTable } from './option.ts'
+import { logOptions, relaySchemes, secretFile, timeOptions } from './shared.ts'
+
+const MiB = 1024 * 1024
+
+export const relayOptions = {
+  listen: repeated(
+    address('--listen', {
+      says: 'where links, WebSockets and HTTP are accepted (default 127.0.0.1:7100)',
+      unix: true,
+    }),
+    [{ is: 'tcp', host: '127.0.0.1', port: 7100 }],
+  ),
+  advertise: repeated(
+    url('--advertise', {
+      says: 'URL by which endpoints reach this relay (default: what it listens on)',
+      of: relaySchemes,
+    }),
+  ),
+  redis: url('--redis', {
+    says: 'directory shared with other relays; absent: memory, for one relay. A password belongs into SLR_REDIS',
+    of: ['redis', 'rediss'],
+  }),
+  secretFile,
+  tlsCert: path('--tls-cert', { says: 'PEM certificate chain; TCP listeners then speak TLS' }),
+  tlsKey: path('--tls-key', { says: 'PEM key of --tls-cert' }),
+  metrics: address('--metrics', {
+    says: 'serves /metrics, /healthz and /readyz here too; absent: on the listeners only',
+    unix: false,
+  }),
+  ...timeOptions,
+  graceMs: duration('--grace', {
+    says: 'an address without a link is given up after this long; --silence and --grace together at most 15s',
+    min: 500,
+    max: 300_000,
+    default: 8_000,
+  }),
+  maxLinks: integer('--max-links', {
+    says: 'links at once, all applications together; each costs a file descriptor',
+    min: 2,
+    max: 1_000_000,
+    default: 10_000,
+  }),
+  maxStreams: integer('--max-streams', {
+    says: 'streams one endpoint may have open',
+    min: 16,
+    max: 1_000_000,
+    default: 16_384,
+  }),
+  linkQueueBytes: bytes('--link-queue', {
+    says: 'bytes queued for one link; credit is kept below it',
+    min: 1 * MiB,
+    max: 4096 * MiB,
+    default: 64 * MiB,
+  }),
+  relayQueueBytes: bytes('--relay-queue', {
+    says: 'bytes queued for all links together: the memory this relay may take',
+    min: 16 * MiB,
+    max: 1024 * 1024 * MiB,
+    default: 1024 * MiB,
+  }),
+  controlFramesPerSecond: integer('--control-frames', {
+    says: 'frames other than data one link may send a second; all its streams resuming at once are allowed for',
+    min: 100,
+    max: 10_000_000,
+    default: 100_000,
+  }),
+  drainMs: duration('--drain', {
+    says: 'after SIGTERM endpoints have this long to move away',
+    min: 0,
+    max: 600_000,
+    default: 10_000,
+  }),
+  lifeline: toggle('--lifeline', { says: 'ends when stdin ends', hidden: true }),
+  announce: toggle('--announce', {
+    says: 'writes one JSON line {"listening":[urls]} to stdout when ready',
+    hidden: true,
+  }),
+  ...logOptions,
+} satisfies OptionTable
+
+export type RelayOptions = OptionsOf<typeof relayOptions>
