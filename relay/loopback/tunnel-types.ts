@@ -42,6 +42,8 @@ export interface TunnelOptions {
   readonly bulkThread?: boolean
   /** Called for every control stream that a peer opens to this address. */
   readonly onControl?: (peer: string, channel: MessageChannel) => void
+  /** Called when a stream that the process beside us dialled was accepted by `peer`. Called for every one: keep it cheap. */
+  readonly onStream?: (peer: string, port: number) => void
   /** Overrides of EndpointOptions (budgets, silence, grace …), both classes. */
   readonly endpoint?: Record<string, number>
   readonly logger: Logger
