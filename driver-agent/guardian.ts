@@ -1,0 +1,79 @@
+/**
+ * The last resort against orphans: a tiny shell that waits for this process to be gone, by
+ * whatever signal, and then ends all that carries this run's mark in its environment, and
+ * removes the run's folder. pdeathsig ends direct children already; the guardian finds what
+ * they had started themselves (a PySpark driver's Python, a pip of the user's).
+ * Used by session.ts and submit.ts; needs /proc, does nothing elsewhere.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+
+/** Environment variable that marks every process of a run; its value is the run's name. */
+export const RUN_MARK = 'SLR_RUN'
+
+// `cat` returns when the agent's end of the pipe is gone. The mark is compared whole, so no
+// other run's process can match. Two rounds: what the first missed was being forked.
+const script = `
+trap '' HUP INT TERM
+cat >/dev/null
+for round in TERM KILL KILL; do
+  sleep 0.5
+  for environment in /proc/[0-9]*/environ; do
+    pid=\${environment#/proc/}; pid=\${pid%/environ}
+    [ "$pid" = "$$" ] && continue
+    if tr '\\0' '\\n' 2>/dev/null <"$environment" | grep -qx "${RUN_MARK}=$1"; then kill -$round "$pid" 2>/dev/null; fi
+  done
+  sleep 1
+done
+rm -rf -- "$2"
+`
+
+export interface Guardian {
+  /** Lets it go without doing anything: the run ended in order. */
+  dismiss(): void
+}
+
+/** Starts the guardian of `run`, which removes `dir` at the end. */
+export function startGuardian(run: string, dir: string): Guardian {
+  if (!existsSync('/proc/self/environ')) return { dismiss: () => {} }
+  // A session of its own: Ctrl-C on the terminal must not reach it. No mark: it would find itself.
+  const { [RUN_MARK]: _mark, ...environment } = process.env
+  const child: ChildProcess = spawn('sh', ['-c', script, 'guardian', run, dir], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+    env: environment,
+  })
+  child.on('error', () => {})
+  child.stdin?.on('error', () => {})
+  child.unref()
+  ;(child.stdin as unknown as { unref?: () => void } | null)?.unref?.()
+  return {
+    dismiss() {
+      child.kill('SIGKILL')
+    },
+  }
+}
+
+/** Process ids that carry the mark of `run`, this process excepted. Empty without /proc. */
+export function markedProcesses(run: string): number[] {
+  const found: number[] = []
+  for (const name of listProc()) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid) || pid === process.pid) continue
+    try {
+      const entries = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0')
+      if (entries.includes(`${RUN_MARK}=${run}`)) found.push(pid)
+    } catch {
+      // Another user's, or gone meanwhile.
+    }
+  }
+  return found
+}
+
+function listProc(): string[] {
+  try {
+    return readdirSync('/proc')
+  } catch {
+    return []
+  }
+}

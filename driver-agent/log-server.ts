@@ -1,0 +1,71 @@
+/**
+ * Serves executors' log files to whoever follows the links in Spark's UI
+ * (`spark.ui.custom.executor.log.url`). Used by session.ts.
+ */
+import { randomBytes } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** A page shows at most the end of a log: a browser does not bear gigabytes. */
+const SHOWN_BYTES = 16 * 1024 * 1024
+
+/** The file with the log of an executor of a Spark application, or undefined. */
+export type FindLog = (sparkApplication: string, executorId: string) => string | undefined
+
+export interface LogServer {
+  /** With Spark's placeholders `{{APP_ID}}` and `{{EXECUTOR_ID}}`. */
+  readonly urlPattern: string
+  close(): void
+}
+
+/**
+ * Listens on 127.0.0.1. Any user of the machine reaches that, so the path begins with a
+ * random word, which only Spark's UI shows.
+ */
+export async function startLogServer(findLog: FindLog): Promise<LogServer> {
+  const word = randomBytes(16).toString('hex')
+  const server = createServer((request, response) => void answer(request, response, word, findLog))
+  server.unref()
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  return {
+    urlPattern: `http://127.0.0.1:${port}/${word}/{{APP_ID}}/{{EXECUTOR_ID}}`,
+    close() {
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  word: string,
+  findLog: FindLog,
+): Promise<void> {
+  const [, given, application, executor] = (request.url ?? '').split('/')
+  const file =
+    given === word && application !== undefined && executor !== undefined
+      ? findLog(decodeURIComponent(application), decodeURIComponent(executor.split('?')[0] ?? ''))
+      : undefined
+  const size = file === undefined ? undefined : (await stat(file).catch(() => undefined))?.size
+  if (file === undefined || size === undefined) {
+    response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' })
+    response.end('no such log\n')
+    return
+  }
+  response.writeHead(200, {
+    'content-type': 'text/plain; charset=utf-8',
+    'x-content-type-options': 'nosniff',
+  })
+  if (size === 0) return void response.end()
+  const start = Math.max(0, size - SHOWN_BYTES)
+  const stream = createReadStream(file, { start, end: size - 1 })
+  stream.once('error', () => response.destroy())
+  stream.pipe(response)
+}

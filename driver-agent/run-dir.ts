@@ -1,0 +1,138 @@
+/**
+ * The private folder of one running agent: secrets, sockets, generated settings. Its
+ * `live.sock` tells whether the agent still runs (a process id would not: containers that
+ * share /tmp have their own), so the next start removes what a killed agent left.
+ * Used by session.ts and by `agent --stop`.
+ */
+import { randomBytes } from 'node:crypto'
+import { chmod, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { createConnection, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AgentError } from './errors.ts'
+
+/** A folder younger than this may belong to an agent that has not opened its socket yet. */
+const SETTLING_MS = 10_000
+
+/** What another process of the same user may ask a running agent. */
+export type Errand = 'stop'
+
+export interface RunDir {
+  readonly path: string
+  /** Called for each errand that comes over the folder's socket. */
+  onErrand(handler: (errand: Errand) => void): void
+  /** Removes the folder and all in it. */
+  remove(): Promise<void>
+}
+
+/** Where this user's run folders are: $XDG_RUNTIME_DIR or the temporary folder. Short: a socket's path has 107 bytes. */
+export function runDirBase(environment: NodeJS.ProcessEnv = process.env): string {
+  const uid = process.getuid?.() ?? 0
+  const parent = environment.XDG_RUNTIME_DIR
+  return parent !== undefined && parent.length > 0 && parent.length < 60
+    ? join(parent, 'spark-lambda-relay')
+    : join(tmpdir(), `spark-lambda-relay-${uid}`)
+}
+
+/** Makes a folder (0700) below `base`, after removing those whose agent is gone. */
+export async function createRunDir(base: string = runDirBase()): Promise<RunDir> {
+  await makePrivate(base)
+  await removeLeftOvers(base)
+  const path = join(base, `run-${randomBytes(6).toString('hex')}`)
+  await mkdir(path, { mode: 0o700 })
+  let handler: (errand: Errand) => void = () => {}
+  const server = await listen(join(path, 'live.sock'), (errand) => handler(errand))
+  return {
+    path,
+    onErrand(wanted) {
+      handler = wanted
+    },
+    async remove() {
+      server.close()
+      await rm(path, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Removes every run folder whose agent no longer answers; returns how many. */
+export async function removeLeftOvers(base: string): Promise<number> {
+  let removed = 0
+  for (const path of await runDirs(base)) {
+    if (await isLive(path)) continue
+    const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? 0)
+    const settling = age < SETTLING_MS && !(await exists(join(path, 'live.sock')))
+    if (settling) continue
+    await rm(path, { recursive: true, force: true })
+    removed += 1
+  }
+  return removed
+}
+
+/** Run folders whose agent answers. */
+export async function liveRunDirs(base: string = runDirBase()): Promise<string[]> {
+  const live: string[] = []
+  for (const path of await runDirs(base)) if (await isLive(path)) live.push(path)
+  return live
+}
+
+/** Hands `errand` to the agent of `path`, and resolves when that agent has closed the socket: it is gone. */
+export function sendErrand(path: string, errand: Errand): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(join(path, 'live.sock'), () => socket.write(`${errand}\n`))
+    socket.once('error', reject)
+    socket.once('close', () => resolve())
+    socket.resume()
+  })
+}
+
+async function makePrivate(base: string): Promise<void> {
+  await mkdir(base, { recursive: true, mode: 0o700 })
+  const entry = await lstat(base)
+  const uid = process.getuid?.()
+  // Somebody else could have made the folder first, in a shared /tmp, and read our secrets.
+  if (!entry.isDirectory() || (uid !== undefined && entry.uid !== uid)) {
+    throw new AgentError(
+      'setup',
+      `${base} belongs to another user: remove it, or set XDG_RUNTIME_DIR to a folder of your own`,
+    )
+  }
+  await chmod(base, 0o700)
+}
+
+async function runDirs(base: string): Promise<string[]> {
+  const names = await readdir(base).catch(() => [])
+  return names.filter((name) => name.startsWith('run-')).map((name) => join(base, name))
+}
+
+function isLive(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(join(path, 'live.sock'))
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+function listen(path: string, handle: (errand: Errand) => void): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => {
+      let line = ''
+      socket.on('error', () => {})
+      socket.on('data', (bytes) => {
+        line += bytes.toString('latin1')
+        if (line === 'stop\n') handle('stop')
+        else if (line.length > 16) socket.destroy()
+      })
+    })
+    server.once('error', reject)
+    // The socket answers "is it live"; it is no reason to stay.
+    server.unref()
+    server.listen(path, () => resolve(server))
+  })
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined)) !== undefined
+}
