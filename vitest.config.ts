@@ -1,0 +1,64 @@
+/**
+ * Which tests run together. A file's ending tells its project: `.slow.test.ts` starts
+ * processes and takes seconds, `.sim.test.ts` runs many random schedules, `.spark.test.ts`
+ * needs Spark and Java; all others are fast. Groups run one after the other, cheap ones first.
+ */
+import { defineConfig } from 'vitest/config'
+
+const all = 'test/**/*.test.ts'
+const slow = 'test/**/*.slow.test.ts'
+const sim = 'test/**/*.sim.test.ts'
+const spark = 'test/**/*.spark.test.ts'
+const minute = 60_000
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'fast',
+          include: [all],
+          exclude: [slow, sim, spark],
+          testTimeout: 10_000,
+          hookTimeout: 10_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'sim',
+          include: [sim],
+          testTimeout: 5 * minute,
+          hookTimeout: minute,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'slow',
+          include: [slow],
+          testTimeout: 2 * minute,
+          hookTimeout: 2 * minute,
+          fileParallelism: false,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'spark',
+          include: [spark],
+          testTimeout: 10 * minute,
+          hookTimeout: 10 * minute,
+          fileParallelism: false,
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
+        },
+      },
+    ],
+  },
+})
