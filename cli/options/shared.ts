@@ -1,9 +1,9 @@
 /**
  * Options that several commands share. Used by the tables beside this file.
  */
+import { parseVirtualAddress } from '../../relay/token/virtual-address.ts'
 import { bytes, choice, custom, duration, integer, path, repeated, text, url } from './kinds.ts'
 import type { OptionTable } from './option.ts'
-import { parseVirtualAddress } from './values.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB

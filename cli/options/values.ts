@@ -67,17 +67,6 @@ export function formatAddress(address: Address): string {
   return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 }
 
-/** A virtual address: 127.64.0.1 to 127.127.255.254 (127.64.0.0/10). Undefined: not one. */
-export function parseVirtualAddress(text: string): string | undefined {
-  const match = /^127\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)
-  if (match === null) return undefined
-  const [second, third, fourth] = match.slice(1).map(Number) as [number, number, number]
-  if (match.slice(1).some((part) => String(Number(part)) !== part)) return undefined
-  if (second < 64 || second > 127 || third > 255 || fourth > 255) return undefined
-  if (second === 64 && third === 0 && fourth === 0) return undefined
-  return second === 127 && third === 255 && fourth === 255 ? undefined : text
-}
-
 /** A port that `exec` dials through the tunnel, and how it travels. */
 export interface DialSpec {
   readonly port: number
