@@ -4,8 +4,9 @@
  * submit.ts and agent.ts.
  */
 
-/** `setup` could not start what a job needs; the rest say what broke while one ran. */
+/** `usage`: wrong use. `setup`: what a job needs could not be started. The rest say what broke while one ran. */
 const exitCodes = {
+  usage: 2,
   setup: 1,
   'relay-lost': 1,
   'tunnel-lost': 1,
@@ -19,7 +20,7 @@ export type AgentFailure = keyof typeof exitCodes
 export class AgentError extends Error {
   override readonly name = 'AgentError'
   readonly code: AgentFailure
-  /** Exit code of our process: 1, the job failed. Wrong use (2) is a UsageError instead. */
+  /** Exit code of our process: 1 the job failed, 2 wrong use. */
   readonly exitCode: number
 
   /** `message`: one sentence for the user: what is at fault, and how to mend it. */

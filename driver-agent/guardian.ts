@@ -10,6 +10,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 /** Environment variable that marks every process of a run; its value is the run's name. */
 export const RUN_MARK = 'SLR_RUN'
+/** The same, on what belongs to Spark's driver only. */
+export const DRIVER_MARK = 'SLR_DRIVER'
 
 // `cat` returns when the agent's end of the pipe is gone. The mark is compared whole, so no
 // other run's process can match. Two rounds: what the first missed was being forked.
@@ -54,15 +56,15 @@ export function startGuardian(run: string, dir: string): Guardian {
   }
 }
 
-/** Process ids that carry the mark of `run`, this process excepted. Empty without /proc. */
-export function markedProcesses(run: string): number[] {
+/** Process ids that carry `mark` of `run`, this process excepted. Empty without /proc. */
+export function markedProcesses(mark: typeof RUN_MARK | typeof DRIVER_MARK, run: string): number[] {
   const found: number[] = []
   for (const name of listProc()) {
     const pid = Number(name)
     if (!Number.isInteger(pid) || pid === process.pid) continue
     try {
       const entries = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0')
-      if (entries.includes(`${RUN_MARK}=${run}`)) found.push(pid)
+      if (entries.includes(`${mark}=${run}`)) found.push(pid)
     } catch {
       // Another user's, or gone meanwhile.
     }

@@ -119,6 +119,20 @@ export function summarize(
   }
 }
 
+/** The summary of a run that ended before anything was started. */
+export function emptySummary(ledger: Ledger, ending: Ending): Summary {
+  const nothing: Circumstances = {
+    app: '',
+    driverResumes: 0,
+    resets: {},
+    droppedLogLines: 0,
+    relayRestarts: 0,
+    agentResidentBytes: process.memoryUsage.rss(),
+    relayResidentBytes: undefined,
+  }
+  return summarize(ledger, ending, nothing, ledger.startedMs)
+}
+
 /** The lines shown to people at the end. */
 export function summaryLines(summary: Summary): string[] {
   const lines: string[] = []

@@ -1,0 +1,238 @@
+/**
+ * Between the table of pods and what runs them: turns its wishes into functions of the
+ * provider and words over control streams, and tells it what became of them. Used by
+ * session.ts.
+ */
+import type { Logger } from 'pino'
+import { type AgentMessage, type ShimMessage, shimMessage } from '../executor-shim/control.ts'
+import type { FunctionPayload } from '../executor-shim/payload.ts'
+import type { MessageChannel } from '../relay/loopback/tunnel-types.ts'
+import type { Ledger } from './ledger.ts'
+import type { PodEvent, Pods, PodsOutput, StartRequest } from './pods/index.ts'
+import type { FunctionEnd, FunctionHandle, FunctionProvider } from './provider.ts'
+
+/** What every payload of this run has in common. */
+export type PayloadFrame = Omit<FunctionPayload, 'address' | 'token' | 'pod' | 'sparkVersion'>
+
+export interface FunctionsOptions {
+  readonly provider: FunctionProvider
+  readonly payload: PayloadFrame
+  readonly ledger: Ledger
+  /** Token of an executor's address. Must outlive the function. */
+  readonly signToken: (address: string) => Promise<string>
+  /** The address is over: relays are to tell its peers. */
+  readonly retire: (address: string) => void
+  /** Executors cannot start here; the job is to end with this sentence. */
+  readonly hopeless: (reason: string) => void
+  /** A function of a new Spark application is asked for: a driver has been started again over this agent. */
+  readonly newSparkApplication: (application: string) => void
+  /** Where executors' warnings go, a line each. */
+  readonly writeLine: (line: string) => void
+  /** Monotonic, ms: the ledger's clock. */
+  readonly now: () => number
+  readonly logger: Logger
+}
+
+interface Running {
+  readonly uid: string
+  readonly address: string
+  readonly executorId: string
+  handle: FunctionHandle | undefined
+  channel: MessageChannel | undefined
+  killed: boolean
+}
+
+export class Functions implements PodsOutput {
+  readonly #options: FunctionsOptions
+  readonly #byUid = new Map<string, Running>()
+  readonly #byAddress = new Map<string, Running>()
+  #pods: Pods | undefined
+  #sparkApplication: string | undefined
+  #droppedLogLines = 0
+
+  constructor(options: FunctionsOptions) {
+    this.#options = options
+  }
+
+  /** The table that this serves; set once, before anything is asked for. */
+  serve(pods: Pods): void {
+    this.#pods = pods
+  }
+
+  get droppedLogLines(): number {
+    return this.#droppedLogLines
+  }
+
+  startFunction(request: StartRequest): void {
+    const executorId = request.pod.labels['spark-exec-id'] ?? request.pod.name
+    const application = request.pod.labels['spark-app-selector'] ?? ''
+    const running: Running = {
+      uid: request.uid,
+      address: request.address,
+      executorId,
+      handle: undefined,
+      channel: undefined,
+      killed: false,
+    }
+    this.#byUid.set(request.uid, running)
+    this.#byAddress.set(request.address, running)
+    this.#options.ledger.started(
+      {
+        address: request.address,
+        pod: request.pod.name,
+        executorId,
+        sparkApplication: application,
+        memoryBytes: request.pod.memoryBytes,
+      },
+      this.#options.now(),
+    )
+    if (application !== this.#sparkApplication) {
+      if (this.#sparkApplication !== undefined) this.#options.newSparkApplication(application)
+      this.#sparkApplication = application
+    }
+    this.#start(running, request).catch((error: Error) => {
+      this.#ended(running, { why: 'not-started', detail: error.message, retryable: false })
+    })
+  }
+
+  stopFunction(uid: string, reason: string, graceMs: number): void {
+    this.#tell(uid, { is: 'stop', reason, graceMs })
+  }
+
+  drainFunction(uid: string, reason: string): void {
+    this.#tell(uid, { is: 'drain', reason })
+  }
+
+  killFunction(uid: string, reason: string): void {
+    const running = this.#byUid.get(uid)
+    if (running === undefined) return
+    running.killed = true
+    this.#options.logger.debug({ executor: running.executorId, reason }, 'killing a function')
+    running.handle?.stop().catch((error: Error) => {
+      this.#options.logger.error({ executor: running.executorId, error: error.message }, 'could not stop it')
+    })
+  }
+
+  podEvent(event: PodEvent): void {
+    const { ledger, logger } = this.#options
+    const record = event.address === undefined ? undefined : ledger.executor(event.address)
+    if (record !== undefined && record.phase !== 'ended') {
+      if (event.to === 'running') record.phase = 'running'
+      else if (event.to === 'draining' || event.to === 'stopping') record.phase = 'draining'
+      else if (event.to === 'ended') record.end = event.reason ?? event.outcome
+    }
+    const seen = {
+      executor: event.executorId,
+      from: event.from,
+      to: event.to,
+      ageMs: Math.round(event.ageMs),
+      reason: event.reason,
+    }
+    if (event.outcome === 'failed') logger.warn(seen, 'an executor failed')
+    else logger.debug(seen, 'pod')
+  }
+
+  onHopeless(reason: string): void {
+    this.#options.hopeless(reason)
+  }
+
+  /** A control stream of a shim: `peer` is its address, which its token has proved. */
+  handleControl(peer: string, channel: MessageChannel): void {
+    const running = this.#byAddress.get(peer)
+    if (running === undefined) {
+      this.#options.logger.debug({ peer }, 'a control stream of an address that has no function; closed')
+      channel.close()
+      return
+    }
+    running.channel = channel
+    channel.onMessage((message) => {
+      const read = shimMessage.safeParse(message)
+      if (read.success) this.#heard(running, read.data)
+      else
+        this.#options.logger.warn(
+          { peer, problem: read.error.message },
+          'a word of a shim was not understood',
+        )
+    })
+    channel.onEnd(() => {
+      if (running.channel === channel) running.channel = undefined
+    })
+  }
+
+  async #start(running: Running, request: StartRequest): Promise<void> {
+    const token = await this.#options.signToken(request.address)
+    if (running.killed) throw new Error('ended before it was started')
+    const handle = this.#options.provider.start({
+      ...this.#options.payload,
+      address: request.address,
+      token,
+      pod: request.pod,
+      sparkVersion: request.sparkVersion,
+    })
+    running.handle = handle
+    this.#options.logger.debug(
+      { executor: running.executorId, function: handle.id, address: running.address },
+      'function',
+    )
+    handle.ended.then((end) => this.#ended(running, end))
+  }
+
+  #ended(running: Running, end: FunctionEnd): void {
+    const { ledger, now, retire } = this.#options
+    const record = ledger.executor(running.address)
+    if (record !== undefined && end.why === 'exited') record.exitCode = end.code
+    const how = end.why === 'exited' ? `exit code ${end.code}` : `${end.why}: ${end.detail}`
+    this.#byUid.delete(running.uid)
+    this.#byAddress.delete(running.address)
+    this.#pods?.handleFunctionEnd(running.uid, end)
+    ledger.ended(running.address, record?.end ?? how, now())
+    // Not before: what the shim has to say at its end travels over streams of this address.
+    retire(running.address)
+  }
+
+  #tell(uid: string, message: AgentMessage): void {
+    this.#byUid.get(uid)?.channel?.send(message)
+  }
+
+  #heard(running: Running, message: ShimMessage): void {
+    const record = this.#options.ledger.executor(running.address)
+    const afterMs = record === undefined ? 0 : Math.round(this.#options.now() - record.startedMs)
+    switch (message.is) {
+      case 'started':
+        if (record) {
+          record.attachedAfterMs = afterMs
+          record.shimResidentBytes = message.residentBytes
+        }
+        break
+      case 'jvm-running':
+        if (record) record.jvmAfterMs = afterMs
+        break
+      case 'rpc-opened':
+        if (record) record.rpcAfterMs = afterMs
+        break
+      case 'exited':
+        if (record) record.jvmMaxResidentBytes = message.maxResidentBytes
+        break
+      case 'traffic':
+        if (record) {
+          record.traffic = message.peers
+          record.resumes = message.resumes
+          record.shimResidentBytes = Math.max(record.shimResidentBytes ?? 0, message.shimResidentBytes)
+        }
+        return
+      case 'log':
+        this.#log(running, message.lines, message.dropped)
+        return
+      case 'draining':
+        break
+    }
+    this.#pods?.handleShimMessage(running.address, message)
+  }
+
+  #log(running: Running, lines: readonly string[], dropped: number): void {
+    for (const line of lines) this.#options.writeLine(`[executor ${running.executorId}] ${line}`)
+    if (dropped === 0) return
+    this.#droppedLogLines += dropped
+    this.#options.writeLine(`[executor ${running.executorId}] … ${dropped} more lines are in its log file`)
+  }
+}
