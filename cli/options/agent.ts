@@ -15,6 +15,7 @@ import {
 
 const common = {
   provider: choice('--provider', {
+    value: 'name',
     says: 'what runs executors: namespaces on this machine',
     of: ['local'],
     default: 'local',
@@ -73,6 +74,7 @@ const common = {
     default: 60_000,
   }),
   egress: choice('--egress', {
+    value: 'what',
     says: 'what executors reach beside Spark: nothing, or the network of this machine through an HTTP proxy',
     of: ['none', 'host-proxy'],
     default: 'none',

@@ -97,13 +97,14 @@ export function bytes(flag: string, spec: WithDefault<number> & Bounds): Option<
 /** One of a closed list. */
 export function choice<const T extends string>(
   flag: string,
-  spec: Common & { readonly of: readonly [T, ...T[]]; readonly default: T },
+  spec: Common & { readonly value: string; readonly of: readonly [T, ...T[]]; readonly default: T },
 ): Option<T> {
   const allowed =
     spec.of.length === 1 ? spec.of[0] : `${spec.of.slice(0, -1).join(', ')} or ${spec.of.at(-1)}`
   return row<T>(flag, spec, {
-    value: spec.of.join('|'),
+    value: spec.value,
     allowed,
+    range: allowed,
     default: spec.default,
     defaultText: spec.default,
     schema: z.enum(spec.of) as unknown as z.ZodType<T, string>,

@@ -32,7 +32,7 @@ export const relayOptions = {
   }),
   ...timeOptions,
   graceMs: duration('--grace', {
-    says: 'an address without a link is given up after this long; --silence and --grace together at most 15s',
+    says: 'an address without a link is given up after this long; with --silence it is how long a dead peer goes unnoticed',
     min: 500,
     max: 300_000,
     default: 8_000,

@@ -14,11 +14,13 @@ export const relaySchemes = ['tcp', 'tls', 'ws', 'wss', 'unix'] as const
 
 export const logOptions = {
   logLevel: choice('--log-level', {
+    value: 'level',
     says: 'how much is logged to stderr',
     of: ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
     default: 'info',
   }),
   logFormat: choice('--log-format', {
+    value: 'format',
     says: 'JSON lines, or text for people; auto is text on a terminal',
     of: ['auto', 'json', 'pretty'],
     default: 'auto',
@@ -34,7 +36,7 @@ export const timeOptions = {
     default: 5_000,
   }),
   keepaliveMs: duration('--keepalive', {
-    says: 'an idle link sends a keepalive this often; at most a third of --silence',
+    says: 'an idle link sends a keepalive this often; at most half of --silence',
     min: 100,
     max: 60_000,
     default: 2_000,

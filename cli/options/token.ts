@@ -7,6 +7,7 @@ export const tokenOptions = {
   app: required(application),
   address: required({ ...virtualAddress, says: 'the virtual address that the token is for' }),
   role: choice('--role', {
+    value: 'role',
     says: 'what its holder is: a Spark driver, an executor, or anything else',
     of: ['driver', 'executor', 'tool'],
     default: 'tool',
