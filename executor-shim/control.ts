@@ -38,7 +38,9 @@ export const shimMessage = z.discriminatedUnion('is', [
   /** Each 2 s while bytes move, and once at the end. */
   z.object({
     is: z.literal('traffic'),
-    peers: z.array(z.object({ peer: z.string(), sentBytes: z.number(), receivedBytes: z.number(), streams: z.number() })),
+    peers: z.array(
+      z.object({ peer: z.string(), sentBytes: z.number(), receivedBytes: z.number(), streams: z.number() }),
+    ),
     resumes: z.number(),
     shimResidentBytes: z.number(),
   }),
