@@ -1,0 +1,82 @@
+/** A call, read as far as routes need it. Used inside driver-agent/facade/. */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { HttpError } from './answer.ts'
+
+/** The API server's own limit is 3 MiB; Spark's pods have about 4 KiB. */
+export const BODY_LIMIT_BYTES = 3 * 1024 * 1024
+
+export interface Call {
+  readonly method: string
+  /** Decoded parts of the path, as ['api', 'v1', 'namespaces', 'spark', 'pods']. */
+  readonly path: readonly string[]
+  readonly query: URLSearchParams
+  readonly contentType: string
+  /** Parsed JSON; undefined when there was no body. Throws HttpError. */
+  body(): Promise<unknown>
+}
+
+/** Throws HttpError 400 for a path that cannot be decoded. */
+export function readCall(request: IncomingMessage): Call {
+  const [path = '', query = ''] = splitOnce(request.url ?? '/', '?')
+  return {
+    method: request.method ?? 'GET',
+    path: path
+      .split('/')
+      .filter((part) => part !== '')
+      .map(decode),
+    query: new URLSearchParams(query),
+    contentType: (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '',
+    body: () => readBody(request),
+  }
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator)
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch (error) {
+    throw new HttpError(400, 'BadRequest', 'the path is not well encoded', { cause: error })
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const encoding = request.headers['content-encoding']
+  if (encoding !== undefined && encoding !== 'identity') {
+    throw new HttpError(415, 'UnsupportedMediaType', `content-encoding ${encoding} is not supported`, {
+      unread: true,
+    })
+  }
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > BODY_LIMIT_BYTES) {
+      const message = `the body has more than ${BODY_LIMIT_BYTES} bytes`
+      throw new HttpError(413, 'RequestEntityTooLarge', message, { unread: true })
+    }
+    chunks.push(chunk)
+  }
+  if (bytes === 0) return undefined
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch (error) {
+    throw new HttpError(400, 'BadRequest', `the body is not JSON (${(error as Error).message})`, {
+      cause: error,
+    })
+  }
+}
+
+/**
+ * Whether the header carries the token. Hashes are compared, so that neither the time nor a
+ * difference in length tells anything of it.
+ */
+export function carriesToken(header: string | undefined, token: string): boolean {
+  const given = /^bearer +(.+)$/i.exec(header ?? '')?.[1] ?? ''
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(given), digest(token))
+}
