@@ -9,9 +9,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 
 /** Environment variable that marks every process of a run; its value is the run's name. */
-export const RUN_MARK = 'SLR_RUN'
+export const RUN_MARK = 'SPARK_LAMBDA_RELAY_RUN'
 /** The same, on what belongs to Spark's driver only. */
-export const DRIVER_MARK = 'SLR_DRIVER'
+export const DRIVER_MARK = 'SPARK_LAMBDA_RELAY_DRIVER'
 
 // `cat` returns when the agent's end of the pipe is gone. The mark is compared whole, so no
 // other run's process can match. Two rounds: what the first missed was being forked.

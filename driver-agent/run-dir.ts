@@ -19,7 +19,7 @@ export type Errand = 'stop'
 
 export interface RunDir {
   readonly path: string
-  /** Called for each errand that comes over the folder's socket. */
+  /** Called for each errand that comes over the folder's socket. Without a handler errands are refused. */
   onErrand(handler: (errand: Errand) => void): void
   /** Removes the folder and all in it. */
   remove(): Promise<void>
@@ -40,8 +40,11 @@ export async function createRunDir(base: string = runDirBase()): Promise<RunDir>
   await removeLeftOvers(base)
   const path = join(base, `run-${randomBytes(6).toString('hex')}`)
   await mkdir(path, { mode: 0o700 })
-  let handler: (errand: Errand) => void = () => {}
-  const server = await listen(join(path, 'live.sock'), (errand) => handler(errand))
+  let handler: ((errand: Errand) => void) | undefined
+  const server = await listen(join(path, 'live.sock'), (errand) => {
+    handler?.(errand)
+    return handler !== undefined
+  })
   return {
     path,
     onErrand(wanted) {
@@ -75,7 +78,7 @@ export async function liveRunDirs(base: string = runDirBase()): Promise<string[]
   return live
 }
 
-/** Hands `errand` to the agent of `path`, and resolves when that agent has closed the socket: it is gone. */
+/** Hands `errand` to the agent of `path`, and resolves when that agent has closed the socket: it refused, or is gone. */
 export function sendErrand(path: string, errand: Errand): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(join(path, 'live.sock'), () => socket.write(`${errand}\n`))
@@ -115,15 +118,15 @@ function isLive(path: string): Promise<boolean> {
   })
 }
 
-function listen(path: string, handle: (errand: Errand) => void): Promise<Server> {
+function listen(path: string, handle: (errand: Errand) => boolean): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => {
       let line = ''
       socket.on('error', () => {})
       socket.on('data', (bytes) => {
         line += bytes.toString('latin1')
-        if (line === 'stop\n') handle('stop')
-        else if (line.length > 16) socket.destroy()
+        const isTaken = line === 'stop\n' ? handle('stop') : line.length <= 16
+        if (!isTaken) socket.destroy()
       })
     })
     server.once('error', reject)

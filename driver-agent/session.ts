@@ -47,6 +47,8 @@ export interface SessionOptions {
   readonly sparkHome: string
   /** As `4.3.0`. */
   readonly sparkVersion: string
+  /** For Python programs, when PYSPARK_PYTHON says nothing. */
+  readonly python?: string | undefined
   readonly context: CommandContext
   /** A line for the user: executors' warnings, news of the run. */
   readonly writeLine: (line: string) => void
@@ -399,7 +401,9 @@ class RunningSession implements Session {
 
   /** What Spark's driver is started with: the user's environment, less ours, and what the settings say. */
   #driverEnvironment(): NodeJS.ProcessEnv {
-    const environment: NodeJS.ProcessEnv = { ...this.#ownEnvironment(), SPARK_HOME: this.#given.sparkHome }
+    const { sparkHome, python } = this.#given
+    const environment: NodeJS.ProcessEnv = { ...this.#ownEnvironment(), SPARK_HOME: sparkHome }
+    if (python !== undefined && !environment.PYSPARK_PYTHON) environment.PYSPARK_PYTHON = python
     for (const [name, value] of Object.entries(this.settings.env)) {
       if (value === undefined) delete environment[name]
       else environment[name] = value

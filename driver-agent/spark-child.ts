@@ -45,7 +45,8 @@ export function startSpark(options: SparkChildOptions): SparkChild {
   })
   // Whoever waits sees the rejection; nobody has to.
   ended.catch(() => {})
-  const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null || child.pid === undefined
+  const isOver = (): boolean =>
+    child.exitCode !== null || child.signalCode !== null || child.pid === undefined
   return {
     pid: child.pid,
     ended,

@@ -24,7 +24,7 @@ export const runSubmit: Run<SubmitOptions> = async (options, context) => {
   let session: Session
   try {
     session = await startSession({
-      ...(await prepare(options, context)),
+      ...(await prepare(options, context, options.sparkArguments)),
       options,
       sparkArguments: options.sparkArguments,
       context,
@@ -60,7 +60,9 @@ async function waitForEnd(session: Session, spark: SparkChild, options: SubmitOp
       (exitCode): Ending => ({ endedBy: 'spark', exitCode }),
       (error: AgentError): Ending => ({ endedBy: 'agent', exitCode: error.exitCode, reason: error.message }),
     ),
-    session.failed.then((error): Ending => ({ endedBy: 'agent', exitCode: error.exitCode, reason: error.message })),
+    session.failed.then(
+      (error): Ending => ({ endedBy: 'agent', exitCode: error.exitCode, reason: error.message }),
+    ),
     wallOver(options.maxWallMs),
     signals.impatient.then((exitCode): Ending => ({ endedBy: 'agent', exitCode, reason: 'ended by signal' })),
   ]
@@ -110,7 +112,10 @@ class SignalWatch {
   }
 
   #came(name: NodeJS.Signals, exitCode: number): void {
-    if (this.#patience !== undefined) return this.#endNow(exitCode)
+    if (this.#patience !== undefined) {
+      this.#endNow(exitCode)
+      return
+    }
     writeLine(`${name}: asking Spark to end; once more ends everything at once`)
     // Ctrl-C on a terminal reaches Spark by itself, being in the same group.
     const isFromTerminal = name === 'SIGINT' && (process.stdin.isTTY || process.stderr.isTTY)
@@ -160,7 +165,11 @@ async function failBeforeStart(reason: unknown, options: SubmitOptions): Promise
   return error.exitCode
 }
 
-async function writeSummary(summary: Summary, file: string | undefined, context?: CommandContext): Promise<void> {
+async function writeSummary(
+  summary: Summary,
+  file: string | undefined,
+  context?: CommandContext,
+): Promise<void> {
   if (file === undefined) return
   await writeFile(file, `${JSON.stringify(summary, null, 2)}\n`).catch((error: Error) => {
     context?.logger.error({ file, error: error.message }, 'the summary could not be written')

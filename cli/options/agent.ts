@@ -98,6 +98,14 @@ export const agentOptions = {
   printEnv: toggle('--print-env', {
     says: 'prints `export` lines for a shell when ready, and stays in the background until that shell ends',
   }),
+  stop: toggle('--stop', { says: 'ends the agents that run in the background, and their functions' }),
+  owner: text('--owner', {
+    says: 'processes (pid:start time) of which the nearest that lives on is the one to end with',
+    value: 'list',
+    allowed: 'pid:start,pid:start',
+    pattern: /^\d+:\d+(,\d+:\d+)*$/,
+    hidden: true,
+  }),
 } satisfies OptionTable
 
 export type AgentOptions = OptionsOf<typeof agentOptions>

@@ -1,0 +1,175 @@
+/**
+ * The command `agent`: everything but spark-submit. Drivers that the user starts himself
+ * (pyspark, spark-shell, a notebook's kernel, a Connect server) find it through environment
+ * variables; several may come one after the other. Called by cli/main.ts.
+ */
+import { spawn } from 'node:child_process'
+import { copyFileSync, readdirSync, statSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { delimiter, dirname, join } from 'node:path'
+import type { CommandContext, Run } from '../cli/context.ts'
+import type { AgentOptions } from '../cli/options/index.ts'
+import { AgentError } from './errors.ts'
+import { ancestors, formatOwners, ownerGone, parseOwners } from './owner.ts'
+import { prepare } from './prepare.ts'
+import { liveRunDirs, sendErrand } from './run-dir.ts'
+import { type Session, startSession } from './session.ts'
+import { type Ending, summaryLines } from './summary.ts'
+
+/** What the process in the background sends to the one that prints. */
+interface Ready {
+  readonly exports: string
+}
+
+export const runAgent: Run<AgentOptions> = async (options, context) => {
+  if (options.stop) return await stopAgents()
+  if (options.printEnv) return await startInBackground(context)
+  const session = await startSession({
+    ...(await prepare(options, context)),
+    options,
+    sparkArguments: [],
+    context,
+    writeLine,
+  })
+  const exports = exportLines(await agentEnvironment(session))
+  const script = join(session.dir, 'env.sh')
+  await writeFile(script, exports, { mode: 0o600 })
+  if (process.send === undefined) writeLine(`ready; in a shell: source ${script}`)
+  else process.send({ exports } satisfies Ready, () => process.disconnect())
+  const ending = await waitForEnd(session, options)
+  if (ending.reason !== undefined) writeLine(ending.reason)
+  const { reason: _told, ...summary } = await session.close(ending)
+  if (summary.functionsStarted > 0) for (const line of summaryLines(summary)) writeLine(line)
+  if (options.summaryJson !== undefined) {
+    await writeFile(
+      options.summaryJson,
+      `${JSON.stringify({ ...summary, reason: ending.reason }, null, 2)}\n`,
+    )
+  }
+  return ending.exitCode
+}
+
+/** Until we cannot go on, or are told to end, or the shell that asked for us is gone. */
+function waitForEnd(session: Session, options: AgentOptions): Promise<Ending> {
+  const done: Ending = { endedBy: 'agent', exitCode: 0 }
+  const over: Promise<Ending>[] = [
+    session.failed.then((error) => ({ endedBy: 'agent', exitCode: error.exitCode, reason: error.message })),
+    new Promise((resolve) => {
+      session.onErrand(() => resolve(done))
+      for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+        // The second one does not wait: guardian and kernel end what is left.
+        process.once(name, () => {
+          resolve(done)
+          process.once(name, () => process.exit(1))
+        })
+      }
+    }),
+  ]
+  if (options.owner !== undefined) over.push(ownerGone(parseOwners(options.owner)).then(() => done))
+  if (options.maxWallMs !== undefined) {
+    const { maxWallMs } = options
+    over.push(
+      new Promise((resolve) => {
+        const reason = `the agent ran longer than --max-wall ${maxWallMs / 1000}s and ended`
+        setTimeout(() => resolve({ endedBy: 'agent', exitCode: 1, reason }), maxWallMs)
+      }),
+    )
+  }
+  // Everything above may be unreferenced or idle; the agent is to stay nevertheless.
+  const staying = setInterval(() => {}, 60_000)
+  return Promise.race(over).finally(() => clearInterval(staying))
+}
+
+/** Starts this command again without a terminal, prints what it says when ready, and lets it go. */
+function startInBackground(context: CommandContext): Promise<number> {
+  const given = process.argv.slice(process.argv.indexOf('agent') + 1).filter((word) => word !== '--print-env')
+  const owner = formatOwners(ancestors())
+  const [program, ...args] = context.selfCommand([
+    'agent',
+    ...given,
+    ...(owner === '' ? [] : ['--owner', owner]),
+  ])
+  const { SLR_PRINT_ENV: _asked, ...environment } = process.env
+  // Its own session: Ctrl-C in the shell is meant for what runs there, not for the agent.
+  const child = spawn(program, args, {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: environment,
+  })
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => reject(AgentError.from(error)))
+    child.once('message', (ready) => {
+      process.stdout.write((ready as Ready).exports)
+      child.removeAllListeners()
+      child.unref()
+      resolve(0)
+    })
+    child.once('exit', (code) => {
+      // So that `eval "$(…)" && pyspark` does not start pyspark; the reason is on stderr.
+      process.stdout.write('false\n')
+      resolve(code === null || code === 0 ? 1 : code)
+    })
+  })
+}
+
+async function stopAgents(): Promise<number> {
+  const dirs = await liveRunDirs()
+  // A submit keeps its folder in the same place; it ends with its job, not by this.
+  await Promise.all(dirs.map((dir) => sendErrand(dir, 'stop').catch(() => {})))
+  return 0
+}
+
+/** Name → value; undefined: unset. */
+async function agentEnvironment(session: Session): Promise<Record<string, string | undefined>> {
+  const confDir = join(session.dir, 'conf')
+  copyConf(session.settings.confDir, confDir)
+  const { sparkHome } = session
+  const python = pythonFolders(sparkHome)
+  return {
+    ...session.settings.env,
+    SPARK_HOME: sparkHome,
+    SPARK_CONF_DIR: confDir,
+    PATH: [join(sparkHome, 'bin'), process.env.PATH].filter(Boolean).join(delimiter),
+    PYTHONPATH: [...python, process.env.PYTHONPATH].filter(Boolean).join(delimiter),
+  }
+}
+
+/** The user's other files of SPARK_CONF_DIR (log4j2.properties, *-site.xml) belong to the driver too. */
+function copyConf(from: string | undefined, to: string): void {
+  if (from === undefined) return
+  for (const name of readdirSync(from)) {
+    if (name === 'spark-defaults.conf' || name.endsWith('.template')) continue
+    if (statSync(join(from, name), { throwIfNoEntry: false })?.isFile())
+      copyFileSync(join(from, name), join(to, name))
+  }
+}
+
+/** For kernels that import pyspark themselves: the one of this Spark, as its version must be the same. */
+function pythonFolders(sparkHome: string): string[] {
+  const python = join(sparkHome, 'python')
+  const lib = join(python, 'lib')
+  const zips = listed(lib).filter((name) => name.endsWith('.zip') && name.startsWith('py4j-'))
+  // A Spark out of a wheel is itself the package `pyspark`.
+  const isWheel = listed(sparkHome).includes('java_gateway.py')
+  return [isWheel ? dirname(sparkHome) : python, ...zips.map((name) => join(lib, name))]
+}
+
+function listed(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
+function exportLines(environment: Record<string, string | undefined>): string {
+  return Object.entries(environment)
+    .map(([name, value]) =>
+      value === undefined ? `unset ${name}\n` : `export ${name}='${value.replaceAll("'", "'\\''")}'\n`,
+    )
+    .join('')
+}
+
+function writeLine(line: string): void {
+  process.stderr.write(`spark-lambda-relay: ${line}\n`)
+}

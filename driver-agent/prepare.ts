@@ -1,0 +1,42 @@
+/**
+ * What a job needs of this machine, found or missed before anything starts: Java, Spark,
+ * namespaces, and Python for a Python program. The same searches as `doctor`. Used by
+ * submit.ts and agent.ts.
+ */
+import type { CommandContext } from '../cli/context.ts'
+import type { AgentOptions, SubmitOptions } from '../cli/options/index.ts'
+import { findJava } from './java.ts'
+import { probeNamespaces } from './local/index.ts'
+import { findPython } from './python.ts'
+import { SetupError } from './setup-error.ts'
+import { findSpark } from './spark-home.ts'
+
+export interface Prepared {
+  readonly sparkHome: string
+  /** As `4.3.0`. */
+  readonly sparkVersion: string
+  /** Of a Python that fits, when one was looked for. */
+  readonly python: string | undefined
+}
+
+/** Downloads Spark if need be. Throws SetupError with the remedy; exit code 2. */
+export async function prepare(
+  options: SubmitOptions | AgentOptions,
+  context: CommandContext,
+  sparkArguments: readonly string[] = [],
+): Promise<Prepared> {
+  const probe = options.provider === 'local' ? await probeNamespaces() : undefined
+  if (probe?.ok === false) throw new SetupError('namespaces', `${probe.cause}; ${probe.remedy}`)
+  const environment = process.env
+  // Before a download of 450 MB; with SPARK_HOME it is known only then which Java it must be.
+  if (!environment.SPARK_HOME) await findJava(options.sparkVersion, environment)
+  const spark = await findSpark(options.sparkVersion, {
+    environment,
+    tell: (sentence) => process.stderr.write(`spark-lambda-relay: ${sentence}\n`),
+  })
+  await findJava(spark.version, environment)
+  const isPython = sparkArguments.some((argument) => argument.endsWith('.py'))
+  const python = isPython ? (await findPython(spark.version, environment)).program : undefined
+  context.logger.debug({ spark: spark.version, home: spark.home, python }, 'prepared')
+  return { sparkHome: spark.home, sparkVersion: spark.version, python }
+}
