@@ -2,11 +2,12 @@
  * What an endpoint is to those who use it: relay/loopback puts sockets on both sides of
  * streams, tests put scripts there. No sockets and no timers in these types.
  */
-import type { Clock } from '../time/clock.ts'
+
 import type { Pipe } from '../pipe/pipe.ts'
 import type { Slab } from '../pipe/slab.ts'
-import type { RelayError, ResetReason } from '../wire/errors.ts'
+import type { Clock } from '../time/clock.ts'
 import type { TrafficClass } from '../wire/control.ts'
+import type { RelayError, ResetReason } from '../wire/errors.ts'
 
 /**
  * The local side of a stream: what stands behind it on this machine. The stream calls it;

@@ -123,7 +123,8 @@ const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: '
 /** A whole control frame. Throws RangeError when the payload is too long, which is a fault of ours. */
 export function encodeControl(type: number, label: number, offset: number, payload: unknown): Buffer {
   const body = packr.pack(payload)
-  if (body.length > MAX_CONTROL_BYTES) throw new RangeError(`control frame 0x${type.toString(16)} of ${body.length} bytes`)
+  if (body.length > MAX_CONTROL_BYTES)
+    throw new RangeError(`control frame 0x${type.toString(16)} of ${body.length} bytes`)
   const frame = Buffer.allocUnsafe(HEADER_BYTES + body.length)
   writeHeader(frame, 0, type, body.length, label, offset)
   body.copy(frame, HEADER_BYTES)
@@ -155,7 +156,8 @@ function unpack(frame: string, payload: Buffer): Fields {
   } catch {
     throw violation(`${frame} is not msgpack`)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw violation(`${frame} is not a map`)
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw violation(`${frame} is not a map`)
   return value as Fields
 }
 
@@ -184,7 +186,8 @@ function list(frame: string, fields: Fields, name: string): readonly unknown[] {
 }
 
 function numbers(frame: string, value: unknown, count: number): readonly number[] {
-  if (!Array.isArray(value) || value.length !== count) throw violation(`${frame} entry must have ${count} numbers`)
+  if (!Array.isArray(value) || value.length !== count)
+    throw violation(`${frame} entry must have ${count} numbers`)
   for (const number of value) {
     if (typeof number !== 'number' || !Number.isInteger(number) || number < 0) {
       throw violation(`${frame} entry must hold integers from 0 to 2^53 - 1`)
@@ -193,7 +196,12 @@ function numbers(frame: string, value: unknown, count: number): readonly number[
   return value as number[]
 }
 
-function oneOf<const T extends string>(frame: string, fields: Fields, name: string, allowed: readonly T[]): T {
+function oneOf<const T extends string>(
+  frame: string,
+  fields: Fields,
+  name: string,
+  allowed: readonly T[],
+): T {
   const value = fields[name]
   const found = allowed.find((candidate) => candidate === value)
   if (found === undefined) throw violation(`${frame}.${name} must be one of ${allowed.join(', ')}`)
@@ -291,7 +299,13 @@ export function decodeResume(payload: Buffer): Resume {
 export function encodeResumed(resumed: Resumed): Buffer {
   return encodeControl(FrameType.resumed, 0, 0, {
     incarnation: resumed.incarnation,
-    entries: resumed.entries.map((e) => [e.label, e.generation, e.status === 'live' ? 1 : 0, e.received, e.limit]),
+    entries: resumed.entries.map((e) => [
+      e.label,
+      e.generation,
+      e.status === 'live' ? 1 : 0,
+      e.received,
+      e.limit,
+    ]),
   })
 }
 export function decodeResumed(payload: Buffer): Resumed {
@@ -315,7 +329,8 @@ export function encodeMoved(moved: Moved): Buffer {
 export function decodeMoved(payload: Buffer): Moved {
   const fields = unpack('MOVED', payload)
   const urls = list('MOVED', fields, 'urls').map((url) => {
-    if (typeof url !== 'string' || url.length > MAX_URL) throw violation(`MOVED.urls must be strings up to ${MAX_URL}`)
+    if (typeof url !== 'string' || url.length > MAX_URL)
+      throw violation(`MOVED.urls must be strings up to ${MAX_URL}`)
     return url
   })
   return {
@@ -370,5 +385,8 @@ export function encodeRetire(retire: Retire): Buffer {
 }
 export function decodeRetire(payload: Buffer): Retire {
   const fields = unpack('RETIRE', payload)
-  return { address: text('RETIRE', fields, 'address', MAX_ADDRESS), generation: integer('RETIRE', fields, 'generation') }
+  return {
+    address: text('RETIRE', fields, 'address', MAX_ADDRESS),
+    generation: integer('RETIRE', fields, 'generation'),
+  }
 }

@@ -114,7 +114,9 @@ export class FrameDecoder<Source> {
     const length = this.#remaining
     if (type === FrameType.data) {
       if (this.#label === 0 || length === 0 || length > MAX_DATA_BYTES) {
-        throw violation(`DATA of ${length} bytes on label ${this.#label}, allowed 1 to ${MAX_DATA_BYTES} on a label`)
+        throw violation(
+          `DATA of ${length} bytes on label ${this.#label}, allowed 1 to ${MAX_DATA_BYTES} on a label`,
+        )
       }
       if (this.#maxControlBytes !== MAX_CONTROL_BYTES) throw violation('DATA before the handshake was done')
       if (at === end) {
@@ -125,7 +127,8 @@ export class FrameDecoder<Source> {
     }
     this.#assertAllowed(type, length)
     if (length === 0) {
-      if (ruleOf(type)?.payload !== 'none') handler.handleControl(type, this.#label, this.#offset, bytes.subarray(at, at))
+      if (ruleOf(type)?.payload !== 'none')
+        handler.handleControl(type, this.#label, this.#offset, bytes.subarray(at, at))
       else if (headerAt >= 0) handler.handleSignal(type, this.#label, this.#offset, bytes, headerAt, source)
       else {
         // The header was gathered from two reads: it lies in no buffer of the source's, so a

@@ -129,6 +129,7 @@ export function rewriteHeader(bytes: Buffer, at: number, length: number, label: 
 /** The offset field of the header at `at`. Throws `violation` beyond MAX_OFFSET. */
 export function readOffset(bytes: Buffer, at: number): number {
   const high = bytes.readUInt32BE(at + 8)
-  if (high > 0x1f_ffff) throw violation(`offset with upper half 0x${high.toString(16)}, allowed up to 2^53 - 1`)
+  if (high > 0x1f_ffff)
+    throw violation(`offset with upper half 0x${high.toString(16)}, allowed up to 2^53 - 1`)
   return high * 0x1_0000_0000 + bytes.readUInt32BE(at + 12)
 }

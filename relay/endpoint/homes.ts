@@ -1,0 +1,322 @@
+/**
+ * The links of an endpoint: one to its home, which it keeps at all times, and visits to the
+ * homes of others that MOVED has named. Dials, backs off, replaces. What flows over the links
+ * is endpoint.ts's business.
+ */
+import type { Timer } from '../time/clock.ts'
+import type { Moved } from '../wire/control.ts'
+import { RelayError } from '../wire/errors.ts'
+import { VERSION_MAX, VERSION_MIN } from '../wire/header.ts'
+import { Link, type LinkTuning } from './link.ts'
+import type { EndpointLimits, EndpointOptions } from './types.ts'
+
+export interface HomesEvents {
+  linkUp(link: Link, isHome: boolean): void
+  linkDown(link: Link, isHome: boolean, error: RelayError): void
+  control(link: Link, type: number, label: number, offset: number, payload: Buffer): void
+  /** Nobody says where this address is any more. */
+  unreachable(address: string): void
+  /** Refused for good, or no relay for `noRelayMs`. */
+  failed(error: RelayError): void
+}
+
+/** Where a dialled link stands. */
+type Dial =
+  | { readonly is: 'idle' }
+  | { readonly is: 'dialling'; readonly abort: AbortController; readonly timer: Timer }
+  | { readonly is: 'shaking'; readonly link: Link }
+  | { readonly is: 'waiting'; readonly timer: Timer }
+  | { readonly is: 'up'; readonly link: Link }
+
+/** A relay that is home to some of our peers, not to us. */
+interface Visit {
+  readonly urls: readonly string[]
+  dial: Dial
+  tries: number
+}
+
+interface KnownHome {
+  readonly node: string
+  readonly epoch: number
+  /** MOVED answers in a row. */
+  readonly moves: number
+}
+
+/** After this many MOVED in a row something is stale: wait, then ask the own home again. */
+const MAX_MOVES = 3
+/** A visit that cannot be reached this often is dropped, and the own home asked again. */
+const MAX_VISIT_TRIES = 3
+
+export class Homes {
+  readonly #options: EndpointOptions
+  readonly #limits: EndpointLimits
+  readonly #events: HomesEvents
+  readonly #tuning: LinkTuning
+  #home: Dial = { is: 'idle' }
+  /** The link that is being replaced keeps working until its successor is up. */
+  #leaving: Link | undefined
+  #homeless: Timer | undefined
+  #nextUrl: number
+  #failures = 0
+  #counter = 0
+  #isStopped = false
+  readonly #visits = new Map<string, Visit>()
+  readonly #known = new Map<string, KnownHome>()
+  #retirements: Buffer[] = []
+
+  constructor(options: EndpointOptions, limits: EndpointLimits, events: HomesEvents) {
+    this.#options = options
+    this.#limits = limits
+    this.#events = events
+    const isUrgent = options.class === 'urgent'
+    this.#tuning = {
+      keepaliveMs: limits.keepaliveMs,
+      silenceMs: limits.silenceMs,
+      handshakeMs: limits.handshakeMs,
+      quantumBytes: isUrgent ? 16 * 1024 : 256 * 1024,
+      highWaterBytes: isUrgent ? 64 * 1024 : 512 * 1024,
+    }
+    this.#nextUrl = Math.floor(options.random() * options.relays.length)
+  }
+
+  start(): void {
+    this.#becomeHomeless()
+    this.#dialHome()
+  }
+
+  /** The link over which `address` is reached, if it is up. Dials a visit where one is due. */
+  linkTo(address: string): Link | undefined {
+    const known = this.#known.get(address)
+    if (known !== undefined && known.node !== this.#homeNode()) {
+      const visit = this.#visits.get(known.node)
+      if (visit !== undefined) return visit.dial.is === 'up' ? visit.dial.link : undefined
+      this.#known.delete(address)
+    }
+    if (this.#leaving?.isUp) return this.#leaving
+    return this.#home.is === 'up' ? this.#home.link : undefined
+  }
+
+  /** The relay says where an address is at home. Lower epochs are ignored. */
+  moved(moved: Moved): void {
+    const before = this.#known.get(moved.to)
+    if (before !== undefined && moved.epoch < before.epoch) return
+    const moves = (before?.moves ?? 0) + 1
+    if (moves > MAX_MOVES) {
+      this.#known.delete(moved.to)
+      this.#events.unreachable(moved.to)
+      return
+    }
+    this.#known.set(moved.to, { node: moved.node, epoch: moved.epoch, moves })
+    if (moved.node === this.#homeNode() || this.#visits.has(moved.node)) return
+    const visit: Visit = { urls: moved.urls, dial: { is: 'idle' }, tries: 0 }
+    this.#visits.set(moved.node, visit)
+    this.#dialVisit(moved.node, visit)
+  }
+
+  /** Sends a RETIRE now, or as soon as there is a home. */
+  retire(frame: Buffer): void {
+    if (this.#home.is === 'up') this.#home.link.sendFrame(frame)
+    else this.#retirements.push(frame)
+  }
+
+  goodbye(): void {
+    if (this.#home.is === 'up') this.#home.link.goodbye()
+    for (const visit of this.#visits.values()) if (visit.dial.is === 'up') visit.dial.link.goodbye()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#homeless?.cancel()
+    for (const dial of [this.#home, ...[...this.#visits.values()].map((visit) => visit.dial)]) endDial(dial)
+    this.#leaving?.close('goodbye', 'the endpoint is over')
+    this.#home = { is: 'idle' }
+    this.#visits.clear()
+  }
+
+  // ---- home ----
+
+  #homeNode(): string | undefined {
+    const link = this.#leaving?.isUp ? this.#leaving : this.#home.is === 'up' ? this.#home.link : undefined
+    return link?.state.is === 'up' ? link.state.welcome.node : undefined
+  }
+
+  #becomeHomeless(): void {
+    this.#homeless ??= this.#options.clock.after(this.#limits.noRelayMs, () => {
+      const tried = this.#options.relays.join(', ')
+      this.#fail(
+        new RelayError('timeout', `no relay was reached for ${this.#limits.noRelayMs} ms; tried ${tried}`),
+      )
+    })
+  }
+
+  #dialHome(): void {
+    if (this.#isStopped) return
+    const url = this.#options.relays[this.#nextUrl % this.#options.relays.length] as string
+    this.#nextUrl += 1
+    this.#dial(
+      url,
+      'attach',
+      (dial) => {
+        this.#home = dial
+      },
+      (error) => this.#homeFailed(error),
+    )
+  }
+
+  #homeUp(link: Link): void {
+    this.#home = { is: 'up', link }
+    this.#homeless?.cancel()
+    this.#homeless = undefined
+    this.#failures = 0
+    const old = this.#leaving
+    this.#leaving = undefined
+    const retirements = this.#retirements
+    this.#retirements = []
+    for (const frame of retirements) link.sendFrame(frame)
+    old?.close('goodbye', 'moved to another link')
+    this.#events.linkUp(link, true)
+  }
+
+  #homeFailed(error: RelayError): void {
+    if (this.#isStopped) return
+    if (error.retry === 'never') return this.#fail(error)
+    const wait = error.retry === 'at-once' && this.#failures === 0 ? 0 : this.#backoff(this.#failures)
+    this.#failures += 1
+    const timer = this.#options.clock.after(wait, () => this.#dialHome())
+    this.#home = { is: 'waiting', timer }
+  }
+
+  #homeDown(link: Link, error: RelayError): void {
+    if (this.#isStopped) return
+    this.#becomeHomeless()
+    this.#home = { is: 'idle' }
+    this.#events.linkDown(link, true, error)
+    this.#homeFailed(error)
+  }
+
+  /** The relay wants us to leave: dial a successor before the link goes. */
+  #goAway(link: Link): void {
+    if (this.#isStopped || this.#home.is !== 'up' || this.#home.link !== link) return
+    this.#leaving = link
+    this.#home = { is: 'idle' }
+    this.#dialHome()
+  }
+
+  #fail(error: RelayError): void {
+    this.#isStopped = true
+    this.#events.failed(error)
+  }
+
+  // ---- visits ----
+
+  #dialVisit(node: string, visit: Visit): void {
+    const url = visit.urls[visit.tries % visit.urls.length]
+    if (url === undefined) return this.#visitLost(node)
+    visit.tries += 1
+    this.#dial(
+      url,
+      'visit',
+      (dial) => {
+        visit.dial = dial
+      },
+      () => {
+        if (this.#isStopped || this.#visits.get(node) !== visit) return
+        if (visit.tries >= MAX_VISIT_TRIES) return this.#visitLost(node)
+        const timer = this.#options.clock.after(this.#backoff(visit.tries), () =>
+          this.#dialVisit(node, visit),
+        )
+        visit.dial = { is: 'waiting', timer }
+      },
+    )
+  }
+
+  /** Whoever was reached there is asked for again at our home, where the directory is known. */
+  #visitLost(node: string): void {
+    this.#visits.delete(node)
+    for (const [address, known] of this.#known) if (known.node === node) this.#known.delete(address)
+    if (this.#home.is === 'up') this.#events.linkUp(this.#home.link, false)
+  }
+
+  // ---- any ----
+
+  #backoff(failures: number): number {
+    const { minBackoffMs, maxBackoffMs } = this.#limits
+    const most = Math.min(maxBackoffMs, minBackoffMs * 2 ** Math.min(failures, 20))
+    return most * (0.5 + this.#options.random() / 2) // jitter: a thousand functions must not dial together
+  }
+
+  /** Dials `url`; `set` follows where the dial stands, `failed` hears why it did not come up. */
+  #dial(
+    url: string,
+    mode: 'attach' | 'visit',
+    set: (dial: Dial) => void,
+    failed: (error: RelayError) => void,
+  ): void {
+    const abort = new AbortController()
+    const timer = this.#options.clock.after(this.#limits.handshakeMs, () => abort.abort())
+    set({ is: 'dialling', abort, timer })
+    let isUp = false
+    const connect = async (): Promise<void> => {
+      const token = await this.#options.token()
+      const pipe = await this.#options.dialer.dial(url, abort.signal)
+      timer.cancel()
+      if (abort.signal.aborted || this.#isStopped) return pipe.destroy()
+      this.#counter += 1
+      const { incarnation } = this.#options
+      const link = new Link(
+        url,
+        pipe,
+        {
+          versions: [VERSION_MIN, VERSION_MAX],
+          token,
+          incarnation,
+          counter: this.#counter,
+          class: this.#options.class,
+          mode,
+        },
+        this.#options.clock,
+        this.#tuning,
+        {
+          up: (up) => {
+            isUp = true
+            set({ is: 'up', link: up })
+            if (mode === 'attach') this.#homeUp(up)
+            else this.#events.linkUp(up, false)
+          },
+          down: (down, error) => {
+            if (!isUp) return failed(error)
+            if (mode === 'visit') {
+              set({ is: 'idle' })
+              this.#events.linkDown(down, false, error)
+              failed(error)
+            } else if (down === this.#leaving) {
+              this.#leaving = undefined
+              this.#becomeHomeless()
+              this.#events.linkDown(down, true, error)
+            } else if (this.#home.is === 'up' && this.#home.link === down) this.#homeDown(down, error)
+            else this.#events.linkDown(down, false, error) // its successor is up already
+          },
+          goAway: (link) => this.#goAway(link),
+          control: (link, type, label, offset, payload) =>
+            this.#events.control(link, type, label, offset, payload),
+        },
+      )
+      set({ is: 'shaking', link })
+    }
+    connect().catch((cause: unknown) => {
+      timer.cancel()
+      if (this.#isStopped) return
+      const detail = cause instanceof Error ? cause.message : String(cause)
+      const aborted = abort.signal.aborted ? `no connection within ${this.#limits.handshakeMs} ms` : detail
+      failed(new RelayError('internal', `cannot reach ${url}: ${aborted}`, { cause }))
+    })
+  }
+}
+
+function endDial(dial: Dial): void {
+  if (dial.is === 'dialling') {
+    dial.timer.cancel()
+    dial.abort.abort()
+  } else if (dial.is === 'waiting') dial.timer.cancel()
+  else if (dial.is === 'shaking' || dial.is === 'up') dial.link.close('goodbye', 'the endpoint is over')
+}

@@ -1,0 +1,804 @@
+/**
+ * The relay itself, without sockets: who is attached, which labels belong together, and what
+ * happens when a link, an address or the relay goes. The rim (listen.ts) gives it pipes; tests
+ * and the simulator give it theirs.
+ */
+import type { Directory, Lease, LeaseKey } from '../directory/directory.ts'
+import { DirectoryError } from '../directory/directory.ts'
+import type { Pipe } from '../pipe/pipe.ts'
+import type { Clock, Timer } from '../time/clock.ts'
+import { Pulse } from '../time/pulse.ts'
+import {
+  decodeHello,
+  decodeOpen,
+  decodeOpened,
+  decodeResume,
+  decodeResumed,
+  decodeRetire,
+  decodeWatch,
+  encodeControl,
+  encodeGone,
+  encodeMoved,
+  encodeResume,
+  encodeResumed,
+  encodeRouteDown,
+  encodeSignal,
+  encodeText,
+  encodeWelcome,
+  type Hello,
+  MAX_BATCH,
+  type ResumedEntry,
+  type ResumeEntry,
+  type TrafficClass,
+} from '../wire/control.ts'
+import { type CloseReason, RelayError, type ResetReason, resetReasons, violation } from '../wire/errors.ts'
+import { FrameType, VERSION_MAX, VERSION_MIN } from '../wire/header.ts'
+import type { RelayLimits } from './limits.ts'
+import type { RelayMetrics } from './metrics.ts'
+import { type Attached, RelayLink } from './relay-link.ts'
+import { Residence } from './residence.ts'
+import { type Ask, join, type RouteEnd } from './route.ts'
+
+/** What a token proves. */
+export interface Identity {
+  readonly app: string
+  readonly address: string
+  /** Of the token; a higher one takes the address over. */
+  readonly generation: number
+  readonly role: 'driver' | 'executor' | 'tool'
+}
+
+/** Where a relay's events go; `app` and `address` are for logs only, never for metrics. */
+export interface RelayLog {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface RelayNodeOptions {
+  /** Identity of this process, at most 64 characters. */
+  readonly node: string
+  /** URLs by which endpoints reach it. */
+  readonly urls: readonly string[]
+  readonly clock: Clock
+  readonly directory: Directory
+  /** Rejects with RelayError unauthorized, expired or forbidden. */
+  readonly verify: (token: string, hello: Hello) => Promise<Identity>
+  readonly limits: RelayLimits
+  readonly metrics: RelayMetrics
+  readonly log: RelayLog
+}
+
+/** serving: takes new links. draining: GO_AWAY was said. over: nothing is left. */
+export type NodeState = 'serving' | 'draining' | 'over'
+
+/** How often queues are looked at and leases renewed, ms. */
+const HOUSEKEEPING_MS = 500
+/** A retired generation is remembered here this long, so that its peers hear `gone` and not `unknown`, ms. */
+const REMEMBER_RETIRED_MS = 600_000
+
+export class RelayNode {
+  readonly clock: Clock
+  readonly limits: RelayLimits
+  readonly metrics: RelayMetrics
+  readonly #options: RelayNodeOptions
+  readonly #links = new Set<RelayLink>()
+  readonly #residences = new Map<string, Residence>()
+  readonly #retired = new Map<string, { generation: number; atMs: number }>()
+  readonly #startedMs: number
+  #state: NodeState = 'serving'
+  #housekeeping: Timer
+  #lastRenewalMs = 0
+  #batchDepth = 0
+  #corked: RelayLink[] = []
+
+  constructor(options: RelayNodeOptions) {
+    this.#options = options
+    this.clock = options.clock
+    this.limits = options.limits
+    this.metrics = options.metrics
+    this.#startedMs = this.clock.now()
+    this.#housekeeping = this.clock.after(HOUSEKEEPING_MS, () => this.#houseKeep())
+  }
+
+  get state(): NodeState {
+    return this.#state
+  }
+  /** Can it take a new endpoint now. */
+  get isReady(): boolean {
+    return this.#state === 'serving' && this.#options.directory.isReachable
+  }
+  get linkCount(): number {
+    return this.#links.size
+  }
+  /** Labels that are open, parked ones included, and addresses known: all zero when nothing is left. */
+  get tableSizes(): { links: number; labels: number; residences: number; parked: number } {
+    let labels = 0
+    let parked = 0
+    for (const link of this.#links) labels += link.ends.size
+    for (const residence of this.#residences.values()) parked += residence.parked.size
+    return { links: this.#links.size, labels, residences: this.#residences.size, parked }
+  }
+
+  /** Takes a connection whose preamble was read. `remote`: for logs. */
+  accept(pipe: Pipe, remote: string): void {
+    const link = new RelayLink(this, pipe, remote)
+    this.#links.add(link)
+    if (this.#state !== 'serving') link.close(new RelayError('draining', 'this relay is leaving'))
+  }
+
+  /** Sets the gauges that are sums; before a scrape. */
+  sampleGauges(): void {
+    const { queuedBytes, missing } = this.metrics
+    queuedBytes.urgent = 0
+    queuedBytes.bulk = 0
+    missing.urgent = 0
+    missing.bulk = 0
+    for (const link of this.#links) if (link.isUp) queuedBytes[link.who.class] += link.pipe.queuedBytes
+    for (const residence of this.#residences.values())
+      if (residence.state.is === 'missing') missing[residence.class] += 1
+  }
+
+  /** Asks all endpoints to move; settles when none is left, or after `drainMs`. */
+  async drain(): Promise<void> {
+    if (this.#state !== 'serving') return
+    this.#state = 'draining'
+    for (const link of [...this.#links]) {
+      if (link.isUp) link.send(encodeText(FrameType.goAway, this.limits.drainMs, 'this relay is leaving'))
+      else link.close(new RelayError('draining', 'this relay is leaving'))
+    }
+    const deadline = this.clock.now() + this.limits.drainMs
+    while (this.#links.size > 0 && this.clock.now() < deadline) {
+      await new Promise<void>((resolve) => this.clock.after(50, resolve))
+    }
+    this.close()
+  }
+
+  /** Ends at once. */
+  close(): void {
+    this.#state = 'over'
+    this.#housekeeping.cancel()
+    for (const link of [...this.#links]) link.close(new RelayError('draining', 'this relay is gone'))
+    for (const residence of this.#residences.values()) {
+      if (residence.state.is === 'missing') residence.state.grace.cancel()
+    }
+    this.#residences.clear()
+  }
+
+  // ---- batches: what one read causes leaves each link in one system call ----
+
+  beginBatch(): void {
+    this.#batchDepth += 1
+  }
+  corkForBatch(link: RelayLink): void {
+    if (this.#batchDepth === 0 || link.isCorked) return
+    link.isCorked = true
+    link.pipe.cork()
+    this.#corked.push(link)
+  }
+  endBatch(): void {
+    this.#batchDepth -= 1
+    if (this.#batchDepth > 0) return
+    const corked = this.#corked
+    for (let i = 0; i < corked.length; i++) {
+      const link = corked[i] as RelayLink
+      link.isCorked = false
+      link.pipe.uncork()
+    }
+    corked.length = 0
+  }
+
+  reportFault(error: unknown): void {
+    this.#options.log.error({ err: error }, 'a fault of the relay closed a link')
+  }
+
+  // ---- handshake ----
+
+  handleHello(link: RelayLink, payload: Buffer): void {
+    const hello = decodeHello(payload)
+    const version = Math.min(VERSION_MAX, hello.versions[1])
+    if (version < Math.max(VERSION_MIN, hello.versions[0])) {
+      throw new RelayError(
+        'version',
+        `speaks ${VERSION_MIN} to ${VERSION_MAX}, was offered ${hello.versions.join(' to ')}`,
+      )
+    }
+    this.#admit(link, hello, version).catch((cause: unknown) => {
+      link.close(asRelayError(cause))
+      if (!(cause instanceof RelayError) && !(cause instanceof DirectoryError)) this.reportFault(cause)
+    })
+  }
+
+  async #admit(link: RelayLink, hello: Hello, version: number): Promise<void> {
+    const identity = await this.#options.verify(hello.token, hello)
+    const who: Attached = {
+      ...identity,
+      class: hello.class,
+      mode: hello.mode,
+      incarnation: hello.incarnation,
+      counter: hello.counter,
+    }
+    if (link.state.is !== 'verifying') return
+    if (this.#state !== 'serving') throw new RelayError('draining', 'this relay is leaving')
+    if (this.#upLinks() >= this.limits.maxLinks)
+      throw new RelayError('overloaded', `over ${this.limits.maxLinks} links`)
+    let lease: Lease | undefined
+    if (hello.mode === 'attach') {
+      lease = await this.#options.directory.claim(
+        { app: who.app, address: who.address, class: who.class },
+        {
+          node: this.#options.node,
+          urls: this.#options.urls,
+          generation: who.generation,
+          incarnation: who.incarnation,
+          counter: who.counter,
+        },
+        this.limits.leaseMs,
+      )
+    }
+    if (link.state.is !== 'verifying') {
+      // It left while the directory was asked: its lease must not outlive it.
+      if (lease !== undefined) await this.#options.directory.release(keyOfWho(who), lease.epoch)
+      return
+    }
+    link.state.timer.cancel()
+    const { keepaliveMs, silenceMs, graceMs, linkQueueBytes, maxStreams } = this.limits
+    const pulse = new Pulse(this.clock, keepaliveMs, silenceMs, {
+      keepalive: () => link.send(encodeSignal(FrameType.ping, 0, 0)),
+      silent: () => link.close(new RelayError('silent', `nothing came for ${silenceMs} ms`)),
+    })
+    link.becomeUp(who, pulse)
+    link.pipe.established?.(who.class)
+    this.metrics.handshakes[who.class] += 1
+    this.metrics.links[who.class][who.mode === 'attach' ? 'attached' : 'visiting'] += 1
+    link.send(
+      encodeWelcome({
+        version,
+        node: this.#options.node,
+        maxQueuedBytes: linkQueueBytes,
+        maxStreams,
+        keepaliveMs,
+        silenceMs,
+        graceMs,
+      }),
+    )
+    if (lease !== undefined) this.#settle(link, who, lease)
+  }
+
+  /** `link` is home now: the old link gives way, those who waited are joined, those who watched another incarnation are told. */
+  #settle(link: RelayLink, who: Attached, lease: Lease): void {
+    const key = residenceKey(who.app, who.address, who.class)
+    let residence = this.#residences.get(key)
+    const state = { is: 'attached', link, lease } as const
+    if (residence === undefined) {
+      residence = new Residence(who.app, who.address, who.class, state)
+      this.#residences.set(key, residence)
+    } else {
+      const before = residence.state
+      if (before.is === 'missing') before.grace.cancel()
+      residence.state = state
+      if (before.is === 'attached') {
+        if (before.lease.incarnation !== who.incarnation) this.metrics.gone.superseded += 1
+        before.link.close(new RelayError('superseded', `${who.address} has a newer link`))
+      }
+    }
+    for (const [watcher, incarnations] of residence.watchers) {
+      for (const incarnation of incarnations) {
+        if (incarnation !== who.incarnation) watcher.send(encodeGone({ address: who.address, incarnation }))
+      }
+    }
+    residence.watchers.clear()
+    this.#options.log.info(
+      { app: who.app, address: who.address, class: who.class, epoch: lease.epoch },
+      'attached',
+    )
+    const parked = [...residence.parked]
+    residence.parked.clear()
+    this.metrics.parkedOpens -= parked.length
+    this.#joinAll(parked, residence)
+  }
+
+  // ---- frames that are the node's business ----
+
+  handleControl(link: RelayLink, type: number, label: number, offset: number, payload: Buffer): void {
+    switch (type) {
+      case FrameType.open: {
+        const { to, port, id } = decodeOpen(payload)
+        this.metrics.opens[link.who.class] += 1
+        return this.#ask([link.takeLabel(label, { is: 'open', to, port, id, limit: offset })])
+      }
+      case FrameType.resume: {
+        const { peer, incarnation, entries } = decodeResume(payload)
+        link.spendControl(entries.length)
+        return this.#ask(
+          entries.map(({ label: own, ...entry }) =>
+            link.takeLabel(own, { is: 'resume', to: peer, incarnation, ...entry }),
+          ),
+        )
+      }
+      case FrameType.opened:
+        return this.#handleOpened(link, label, offset, payload)
+      case FrameType.resumed:
+        return this.#handleResumed(link, payload)
+      case FrameType.watch:
+        for (const { address, incarnation } of decodeWatch(payload).peers)
+          this.#watch(link, address, incarnation)
+        return
+      case FrameType.retire: {
+        if (link.who.role !== 'driver')
+          throw new RelayError('forbidden', 'only the driver may retire an address')
+        const { address, generation } = decodeRetire(payload)
+        return this.#retire(link.who.app, address, generation)
+      }
+      default:
+        throw violation(`frame 0x${type.toString(16)} from an endpoint`)
+    }
+  }
+
+  /** All of `ends` are of one link and ask for one address. */
+  #ask(ends: readonly RouteEnd[]): void {
+    const [first] = ends
+    if (first?.ask === undefined) return
+    const { link } = first
+    const { app, class: trafficClass } = link.who
+    const { to } = first.ask
+    if (link.ends.size > this.limits.maxStreams) return this.#refuseAll(ends, 'overloaded')
+    const residence = this.#residences.get(residenceKey(app, to, trafficClass))
+    if (residence?.state.is === 'attached') return this.#joinAll(ends, residence)
+    if (this.#retired.has(addressKey(app, to)) && residence === undefined)
+      return this.#refuseAll(ends, 'gone')
+    if (residence !== undefined) return this.#park(residence, ends)
+    this.#lookUp({ app, address: to, class: trafficClass }, ends)
+  }
+
+  /** Not at home here: somewhere else, not back yet, or nowhere. */
+  #lookUp(key: LeaseKey, ends: readonly RouteEnd[]): void {
+    this.#options.directory.lookup(key).then(
+      (lease) => {
+        const waiting = ends.filter((end) => end.ask !== undefined && end.link.isUp)
+        if (waiting.length === 0) return
+        const residence = this.#residences.get(residenceKey(key.app, key.address, key.class))
+        if (residence?.state.is === 'attached') return this.#joinAll(waiting, residence)
+        if (lease !== undefined && lease.node !== this.#options.node)
+          return this.#redirect(key.address, waiting, lease)
+        if (residence !== undefined) return this.#park(residence, waiting)
+        if (lease !== undefined || this.#mayStillCome()) return this.#park(this.#expect(key, ''), waiting)
+        this.#refuseAll(waiting, 'unknown')
+      },
+      () => {
+        // Nothing is known, so nothing is refused: it waits as if the address were in grace.
+        this.metrics.directoryFailures += 1
+        const waiting = ends.filter((end) => end.ask !== undefined && end.link.isUp)
+        if (waiting.length > 0) this.#park(this.#expect(key, ''), waiting)
+      },
+    )
+  }
+
+  /** Grace counts from our own readiness and from the directory's: whoever was home may be on its way back. */
+  #mayStillCome(): boolean {
+    const since = Math.max(this.#startedMs, this.#options.directory.emptySinceMs)
+    return this.clock.now() - since < this.limits.graceMs
+  }
+
+  /** A residence for an address that is not here, with its grace running. */
+  #expect(key: LeaseKey, incarnation: string): Residence {
+    const name = residenceKey(key.app, key.address, key.class)
+    const known = this.#residences.get(name)
+    if (known !== undefined) return known
+    const residence = new Residence(key.app, key.address, key.class, {
+      is: 'missing',
+      incarnation,
+      generation: -1,
+      lease: undefined,
+      grace: this.clock.after(this.limits.graceMs, () => this.#graceOver(residence)),
+    })
+    this.#residences.set(name, residence)
+    return residence
+  }
+
+  #park(residence: Residence, ends: readonly RouteEnd[]): void {
+    for (const end of ends) residence.parked.add(end)
+    this.metrics.parkedOpens += ends.length
+  }
+
+  /** The endpoint reset a stream that was still waiting. */
+  cancelAsk(end: RouteEnd): void {
+    if (end.ask === undefined) return
+    const { app, class: trafficClass } = end.link.who
+    this.#unpark(end, app, trafficClass)
+    end.link.closeEnd(end)
+  }
+
+  #unpark(end: RouteEnd, app: string, trafficClass: TrafficClass): void {
+    if (end.ask === undefined) return
+    const residence = this.#residences.get(residenceKey(app, end.ask.to, trafficClass))
+    if (residence?.parked.delete(end)) this.metrics.parkedOpens -= 1
+    end.ask = undefined
+  }
+
+  #refuseAll(ends: readonly RouteEnd[], reason: ResetReason): void {
+    for (const end of ends) {
+      end.ask = undefined
+      end.link.closeEnd(end)
+      this.metrics.resets[reason] += 1
+      end.link.send(encodeSignal(FrameType.reset, end.label, resetReasons[reason]))
+    }
+  }
+
+  #redirect(to: string, ends: readonly RouteEnd[], lease: Lease): void {
+    const byLink = groupBy(ends, (end) => end.link)
+    for (const [link, group] of byLink) {
+      for (const batch of batches(group)) {
+        const labels = batch.map((end) => end.label)
+        for (const end of batch) {
+          end.ask = undefined
+          link.closeEnd(end)
+        }
+        this.metrics.redirects += 1
+        link.send(encodeMoved({ to, node: lease.node, urls: lease.urls, epoch: lease.epoch, labels }))
+      }
+    }
+  }
+
+  // ---- joining ----
+
+  #joinAll(ends: readonly RouteEnd[], residence: Residence): void {
+    if (residence.state.is !== 'attached') return
+    const { link: target, lease } = residence.state
+    const resumes = new Map<RelayLink, [RouteEnd, Extract<Ask, { is: 'resume' }>][]>()
+    for (const end of ends) {
+      const { ask } = end
+      if (ask === undefined || !end.link.isUp) continue
+      if (!target.canOpen) {
+        this.#refuseAll([end], 'overloaded')
+      } else if (ask.is === 'open') {
+        this.#joinOpen(end, ask, target)
+      } else if (ask.incarnation !== '' && ask.incarnation !== lease.incarnation) {
+        this.#refuseAll([end], 'lost') // another process has the address now: it never had this stream
+      } else {
+        const group = resumes.get(end.link)
+        if (group === undefined) resumes.set(end.link, [[end, ask]])
+        else group.push([end, ask])
+      }
+    }
+    for (const [link, group] of resumes)
+      for (const batch of batches(group)) this.#joinResumes(link, batch, target)
+  }
+
+  #joinOpen(end: RouteEnd, ask: Extract<Ask, { is: 'open' }>, target: RelayLink): void {
+    const { address, incarnation } = end.link.who
+    const far = target.giveLabel()
+    join(end, far)
+    far.limit = ask.limit
+    this.metrics.routes[target.who.class] += 1
+    const { port, id } = ask
+    target.send(encodeControl(FrameType.open, far.label, ask.limit, { from: address, incarnation, port, id }))
+  }
+
+  #joinResumes(
+    link: RelayLink,
+    group: readonly [RouteEnd, Extract<Ask, { is: 'resume' }>][],
+    target: RelayLink,
+  ): void {
+    const { address, incarnation } = link.who
+    const entries = group.map(([end, ask]): ResumeEntry => {
+      const far = target.giveLabel()
+      join(end, far)
+      far.limit = ask.limit
+      this.metrics.routes[target.who.class] += 1
+      const { id, generation, received, limit, port } = ask
+      return { label: far.label, id, generation, received, limit, port }
+    })
+    target.send(encodeResume({ peer: address, incarnation, entries }))
+  }
+
+  #handleOpened(link: RelayLink, label: number, limit: number, payload: Buffer): void {
+    decodeOpened(payload)
+    const from = link.ends.get(label)
+    if (from?.other === undefined) {
+      if (from !== undefined || label % 2 !== 0)
+        throw violation(`OPENED on label ${label}, which we did not open`)
+      return
+    }
+    if (label % 2 !== 0) throw violation(`OPENED on label ${label}, which the endpoint opened itself`)
+    const to = from.other
+    if (limit > to.limit) to.limit = limit
+    const { incarnation } = link.who
+    to.link.send(encodeControl(FrameType.opened, to.label, limit, { incarnation }))
+  }
+
+  #handleResumed(link: RelayLink, payload: Buffer): void {
+    const { entries } = decodeResumed(payload)
+    link.spendControl(entries.length)
+    const byLink = new Map<RelayLink, ResumedEntry[]>()
+    const ended: RouteEnd[] = []
+    for (const entry of entries) {
+      const from = link.ends.get(entry.label)
+      const to = from?.other
+      if (from === undefined || to === undefined) continue // its opener is away again
+      if (entry.label % 2 !== 0)
+        throw violation(`RESUMED on label ${entry.label}, which the endpoint opened itself`)
+      this.metrics.resumes[entry.status] += 1
+      if (entry.status === 'ended') ended.push(from)
+      else to.limit = entry.limit
+      const passed = { ...entry, label: to.label }
+      const group = byLink.get(to.link)
+      if (group === undefined) byLink.set(to.link, [passed])
+      else group.push(passed)
+    }
+    const { incarnation } = link.who
+    for (const [to, group] of byLink) to.send(encodeResumed({ incarnation, entries: group }))
+    for (const end of ended) if (end.other !== undefined) this.endRoute(end, end.other)
+  }
+
+  /** Both labels are closed; what still comes for them drains. */
+  endRoute(a: RouteEnd, b: RouteEnd): void {
+    a.link.closeEnd(a)
+    b.link.closeEnd(b)
+    this.metrics.routes[a.link.isUp ? a.link.who.class : b.link.who.class] -= 1
+  }
+
+  // ---- loss ----
+
+  /** Called by the link, once. `who` undefined: it never got through its handshake. */
+  linkLost(link: RelayLink, who: Attached | undefined, error: RelayError): void {
+    this.#links.delete(link)
+    if (who === undefined) {
+      this.metrics.refusals[error.code] += 1
+      this.#options.log.warn(
+        { remote: link.remote, reason: error.code, detail: error.message },
+        'link refused',
+      )
+      return
+    }
+    this.metrics.closes[error.code] += 1
+    this.metrics.links[who.class][who.mode === 'attach' ? 'attached' : 'visiting'] -= 1
+    const isClean = error.code === 'goodbye'
+    this.#options.log[isClean || error.code === 'superseded' ? 'info' : 'warn'](
+      { app: who.app, address: who.address, class: who.class, reason: error.code, detail: error.message },
+      'link closed',
+    )
+    const peers = this.#cutRoutes(link, who)
+    const residence = this.#residences.get(residenceKey(who.app, who.address, who.class))
+    for (const known of this.#residences.values()) known.watchers.delete(link)
+    if (residence?.state.is === 'attached' && residence.state.link === link) {
+      if (error.code === 'retired') return this.#giveUp(residence, 'retired', peers)
+      if (isClean) return this.#giveUp(residence, 'goodbye', peers)
+      this.#miss(residence, peers)
+      return
+    }
+    // A visitor, or a link that was replaced: its peers hear of its end from whoever knows.
+    if (this.#state !== 'over' && !isClean) for (const peer of peers) this.#watchFor(peer, who)
+    else if (isClean && residence === undefined) {
+      for (const peer of peers) peer.send(encodeGone({ address: who.address, incarnation: who.incarnation }))
+    }
+  }
+
+  /** Takes all routes of a link down and tells the other ends. Returns their links. */
+  #cutRoutes(link: RelayLink, who: Attached): Set<RelayLink> {
+    const byLink = new Map<RelayLink, number[]>()
+    for (const end of link.ends.values()) {
+      const { other } = end
+      if (other === undefined) {
+        this.#unpark(end, who.app, who.class)
+        continue
+      }
+      other.link.closeEnd(other)
+      this.metrics.routes[who.class] -= 1
+      const labels = byLink.get(other.link)
+      if (labels === undefined) byLink.set(other.link, [other.label])
+      else labels.push(other.label)
+    }
+    for (const [peer, labels] of byLink) {
+      for (const batch of batches(labels)) peer.send(encodeRouteDown({ labels: batch }))
+    }
+    return new Set(byLink.keys())
+  }
+
+  #miss(residence: Residence, peers: Iterable<RelayLink>): void {
+    if (residence.state.is !== 'attached' || this.#state === 'over') return
+    const { lease } = residence.state
+    residence.state = {
+      is: 'missing',
+      incarnation: lease.incarnation,
+      generation: lease.generation,
+      lease,
+      grace: this.clock.after(this.limits.graceMs, () => this.#graceOver(residence)),
+    }
+    for (const peer of peers) if (peer.isUp) residence.watch(peer, lease.incarnation)
+  }
+
+  #watch(link: RelayLink, address: string, incarnation: string): void {
+    const { app, class: trafficClass } = link.who
+    const residence = this.#residences.get(residenceKey(app, address, trafficClass))
+    if (residence?.state.is === 'attached') {
+      if (residence.state.lease.incarnation !== incarnation) link.send(encodeGone({ address, incarnation }))
+      return
+    }
+    if (residence === undefined && this.#retired.has(addressKey(app, address))) {
+      return link.send(encodeGone({ address, incarnation }))
+    }
+    this.#expect({ app, address, class: trafficClass }, '').watch(link, incarnation)
+  }
+
+  #watchFor(link: RelayLink, who: Attached): void {
+    if (link.isUp) this.#watch(link, who.address, who.incarnation)
+  }
+
+  /** Grace is over; the directory has the last word, and if it cannot be asked nobody is given up. */
+  #graceOver(residence: Residence): void {
+    const { state } = residence
+    if (state.is !== 'missing') return
+    const key = { app: residence.app, address: residence.address, class: residence.class }
+    this.#options.directory.lookup(key).then(
+      (lease) => {
+        if (residence.state !== state) return // it came back while we asked
+        const isOurs = lease === undefined || lease.node === this.#options.node
+        if (isOurs) {
+          if (lease !== undefined) this.#options.directory.release(key, lease.epoch).catch(() => {})
+          this.#giveUp(residence, 'grace', [])
+        } else this.#atHomeElsewhere(residence, lease)
+      },
+      () => {
+        if (residence.state !== state) return
+        this.metrics.directoryFailures += 1
+        residence.state = { ...state, grace: this.clock.after(1_000, () => this.#graceOver(residence)) }
+      },
+    )
+  }
+
+  #atHomeElsewhere(residence: Residence, lease: Lease): void {
+    this.#residences.delete(residenceKey(residence.app, residence.address, residence.class))
+    for (const [watcher, incarnations] of residence.watchers) {
+      for (const incarnation of incarnations) {
+        if (incarnation !== lease.incarnation)
+          watcher.send(encodeGone({ address: residence.address, incarnation }))
+      }
+    }
+    this.metrics.parkedOpens -= residence.parked.size
+    this.#redirect(residence.address, [...residence.parked], lease)
+  }
+
+  /** Nobody waits for this address any more. GONE travels behind what is queued for each peer. */
+  #giveUp(residence: Residence, why: 'goodbye' | 'grace' | 'retired', peers: Iterable<RelayLink>): void {
+    const { state, address } = residence
+    this.#residences.delete(residenceKey(residence.app, address, residence.class))
+    const incarnation = state.is === 'attached' ? state.lease.incarnation : state.incarnation
+    if (state.is === 'missing') state.grace.cancel()
+    else if (why === 'goodbye') {
+      const key = { app: residence.app, address, class: residence.class }
+      this.#options.directory.release(key, state.lease.epoch).catch(() => {})
+    }
+    for (const peer of peers) residence.watch(peer, incarnation)
+    for (const [watcher, incarnations] of residence.watchers) {
+      for (const each of incarnations) watcher.send(encodeGone({ address, incarnation: each }))
+    }
+    this.metrics.parkedOpens -= residence.parked.size
+    this.#refuseAll(
+      [...residence.parked],
+      state.is === 'missing' && state.incarnation === '' && why === 'grace' ? 'unknown' : 'gone',
+    )
+    this.metrics.gone[why] += 1
+    this.#options.log.info({ app: residence.app, address, class: residence.class, why }, 'gone')
+  }
+
+  goodbye(link: RelayLink): void {
+    link.close(new RelayError('goodbye', 'goodbye'))
+  }
+
+  #retire(app: string, address: string, generation: number): void {
+    this.#retired.set(addressKey(app, address), { generation, atMs: this.clock.now() })
+    this.#options.directory.retire(app, address, generation).catch(() => {
+      this.metrics.directoryFailures += 1
+    })
+    for (const trafficClass of ['urgent', 'bulk'] as const) {
+      const residence = this.#residences.get(residenceKey(app, address, trafficClass))
+      if (residence === undefined) continue
+      if (residence.state.is === 'attached') {
+        if (residence.state.lease.generation > generation) continue
+        residence.state.link.close(
+          new RelayError('retired', `generation ${generation} of ${address} was retired`),
+        )
+      } else if (residence.state.generation <= generation) this.#giveUp(residence, 'retired', [])
+    }
+  }
+
+  // ---- time ----
+
+  #houseKeep(): void {
+    this.#housekeeping = this.clock.after(HOUSEKEEPING_MS, () => this.#houseKeep())
+    const now = this.clock.now()
+    this.#checkQueues()
+    for (const [key, { atMs }] of this.#retired) {
+      if (now - atMs < REMEMBER_RETIRED_MS) break
+      this.#retired.delete(key)
+    }
+    if (now - this.#lastRenewalMs < this.limits.leaseMs / 3) return
+    this.#lastRenewalMs = now
+    for (const residence of this.#residences.values()) this.#renew(residence)
+  }
+
+  /** Whoever lets more pile up than it was told is closed; over the relay's own limit, whoever has most. */
+  #checkQueues(): void {
+    let total = 0
+    let longest: RelayLink | undefined
+    for (const link of this.#links) {
+      const { queuedBytes } = link.pipe
+      total += queuedBytes
+      if (queuedBytes > (longest?.pipe.queuedBytes ?? 0)) longest = link
+      // The announced cap is for payload; headers and control frames come on top.
+      if (queuedBytes > this.limits.linkQueueBytes * 1.25 + 1_048_576) {
+        link.close(
+          new RelayError(
+            'overloaded',
+            `${queuedBytes} bytes are queued, ${this.limits.linkQueueBytes} are allowed`,
+          ),
+        )
+      }
+    }
+    if (total > this.limits.relayQueueBytes && longest !== undefined) {
+      longest.close(
+        new RelayError(
+          'overloaded',
+          `the relay holds ${total} bytes, ${this.limits.relayQueueBytes} are allowed`,
+        ),
+      )
+    }
+  }
+
+  #renew(residence: Residence): void {
+    const { state } = residence
+    if (state.is !== 'attached') return
+    const key = { app: residence.app, address: residence.address, class: residence.class }
+    this.#options.directory.renew(key, state.lease, this.limits.leaseMs).then(
+      (lease) => {
+        if (residence.state === state) residence.state = { is: 'attached', link: state.link, lease }
+      },
+      (cause: unknown) => {
+        if (cause instanceof DirectoryError && cause.code !== 'unavailable' && residence.state === state) {
+          state.link.close(asRelayError(cause))
+        } else this.metrics.directoryFailures += 1
+      },
+    )
+  }
+
+  #upLinks(): number {
+    const { urgent, bulk } = this.metrics.links
+    return urgent.attached + urgent.visiting + bulk.attached + bulk.visiting
+  }
+}
+
+function asRelayError(cause: unknown): RelayError {
+  if (cause instanceof RelayError) return cause
+  if (cause instanceof DirectoryError) {
+    const code: CloseReason = cause.code === 'unavailable' ? 'internal' : cause.code
+    return new RelayError(code, cause.message, { cause })
+  }
+  return new RelayError('internal', 'a fault of the relay', { cause })
+}
+
+function residenceKey(app: string, address: string, trafficClass: TrafficClass): string {
+  return `${app} ${address} ${trafficClass}`
+}
+function addressKey(app: string, address: string): string {
+  return `${app} ${address}`
+}
+function keyOfWho(who: Attached): LeaseKey {
+  return { app: who.app, address: who.address, class: who.class }
+}
+
+function groupBy<K, V>(all: readonly V[], key: (value: V) => K): Map<K, V[]> {
+  const groups = new Map<K, V[]>()
+  for (const value of all) {
+    const group = groups.get(key(value))
+    if (group === undefined) groups.set(key(value), [value])
+    else group.push(value)
+  }
+  return groups
+}
+
+function batches<T>(all: readonly T[]): T[][] {
+  const result: T[][] = []
+  for (let at = 0; at < all.length; at += MAX_BATCH) result.push(all.slice(at, at + MAX_BATCH))
+  return result
+}
