@@ -3,6 +3,7 @@
  * Links know only this; what a pipe is made of is the rim's business. Implemented by
  * relay/pipe/*, driven by relay/endpoint and relay/server.
  */
+import type { TrafficClass } from '../wire/control.ts'
 import type { Slab } from './slab.ts'
 
 /** What the owner of a pipe does with what comes. Set once, before any byte is delivered. */
@@ -13,7 +14,10 @@ export interface PipeEvents {
    * into them (labels are rewritten in place).
    */
   data(slab: Slab, start: number, end: number): void
-  /** Everything written so far has left for the kernel: `queuedBytes` is 0. */
+  /**
+   * Everything written so far has left for the kernel: `queuedBytes` is 0. Called only after a
+   * write() or uncork() that left `queuedBytes` above 0.
+   */
   drained(): void
   /** The pipe is over; nothing comes after. Called once, also after destroy(). */
   closed(reason: Error | undefined): void
@@ -34,6 +38,11 @@ export interface Pipe {
   /** Between cork() and uncork() writes are gathered into one system call. Not nested. */
   cork(): void
   uncork(): void
+  /**
+   * The owner knows who is at the other end, and that the link carries this class: the pipe may
+   * tune itself for it, and its listener stops counting it among the unauthenticated.
+   */
+  established?(trafficClass: TrafficClass): void
   /** Sends what is queued, then ends; destroys after 1 s at the latest. */
   end(): void
   /** Ends now. What is queued is lost. */

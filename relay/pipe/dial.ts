@@ -1,0 +1,205 @@
+/**
+ * Dials a relay by URL and answers a pipe: `tcp://h:p`, `tls://h:p`, `unix:/path` (native),
+ * `ws://h:p/link`, `wss://h:p/link`. What relay/endpoint is given as its PipeDialer.
+ */
+import { readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import net from 'node:net'
+import tls from 'node:tls'
+import { WebSocket } from 'ws'
+import type { PipeDialer } from '../endpoint/types.ts'
+import { ALPN, PREAMBLE } from '../wire/header.ts'
+import type { Pipe } from './pipe.ts'
+import { SlabPool } from './slab.ts'
+import { SocketPipe } from './socket-pipe.ts'
+import { type OnRead, readDialled } from './socket-reader.ts'
+import { LINK_PATH, MAX_PAYLOAD_BYTES, WebSocketPipe, zeroMask } from './websocket-pipe.ts'
+
+export interface PipeDialerOptions {
+  /** PEM file of the private CA that signed the relay's certificate; absent: Node's own roots. Read at every dial. */
+  readonly tlsCaFile?: string
+  /** Read buffers of busy links. Default: 256 KiB each, 8 unused ones kept. */
+  readonly pool?: SlabPool
+  /** See SocketReaderOptions. Default: never, right where the loop serves one class only. */
+  readonly yieldWhen?: () => boolean
+}
+
+/** Why no pipe came: the code says whose fault, the sentence how to mend it. */
+export class DialError extends Error {
+  override readonly name = 'DialError'
+  /** `url`: not a relay's URL. `file`: the CA file. `network`: not reached. `tls`: certificate or ALPN. `http`: no upgrade. */
+  readonly code: 'url' | 'file' | 'network' | 'tls' | 'http'
+
+  constructor(code: DialError['code'], detail: string, options?: ErrorOptions) {
+    super(detail, options)
+    this.code = code
+  }
+}
+
+/** Where a URL leads. */
+export type RelayUrl = NativeUrl | WebUrl
+type NativeUrl =
+  | { readonly is: 'unix'; readonly path: string }
+  | { readonly is: 'tcp' | 'tls'; readonly host: string; readonly port: number }
+type WebUrl = { readonly is: 'ws' | 'wss'; readonly url: string }
+
+/** Throws DialError `url` for what no relay can have. */
+export function parseRelayUrl(text: string): RelayUrl {
+  const unix = /^unix:(?:\/\/)?(\/.+)$/.exec(text)
+  if (unix !== null) return { is: 'unix', path: unix[1] as string }
+  const scheme = /^(tcp|tls|ws|wss):\/\//.exec(text)?.[1] as 'tcp' | 'tls' | 'ws' | 'wss' | undefined
+  // URL knows the default ports and the rules only of schemes of the web.
+  const url = scheme === undefined ? null : URL.parse(text.replace(/^[a-z]+:/, 'http:'))
+  if (scheme === undefined || url === null || url.username !== '' || url.hostname === '') {
+    throw new DialError(
+      'url',
+      `${text} is no relay's URL: tcp://, tls://, ws://, wss://host:port or unix:/path`,
+    )
+  }
+  if (scheme === 'ws' || scheme === 'wss') {
+    const path = url.pathname === '/' ? LINK_PATH : url.pathname
+    return { is: scheme, url: `${scheme}://${authorityOf(text)}${path}${url.search}` }
+  }
+  const port = /:(\d+)\/?$/.exec(text)?.[1]
+  if (port === undefined) throw new DialError('url', `${text} lacks a port: ${scheme}://host:port`)
+  return { is: scheme, host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(port) }
+}
+
+function authorityOf(text: string): string {
+  return (/^[a-z]+:\/\/([^/?#]+)/.exec(text) as RegExpExecArray)[1] as string
+}
+
+export function createPipeDialer(options: PipeDialerOptions = {}): PipeDialer {
+  const pool = options.pool ?? new SlabPool(256 * 1024, 8)
+  return {
+    async dial(text, signal) {
+      const url = parseRelayUrl(text)
+      signal.throwIfAborted()
+      if ('url' in url) return dialWebSocket(url, options, signal)
+      return dialNative(url, pool, options, signal)
+    },
+  }
+}
+
+function caOf(options: PipeDialerOptions): { ca?: Buffer } {
+  if (options.tlsCaFile === undefined) return {}
+  try {
+    return { ca: readFileSync(options.tlsCaFile) }
+  } catch (cause) {
+    throw new DialError('file', `--tls-ca ${options.tlsCaFile} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+}
+
+function dialNative(
+  url: NativeUrl,
+  pool: SlabPool,
+  options: PipeDialerOptions,
+  signal: AbortSignal,
+): Promise<Pipe> {
+  const name = url.is === 'unix' ? `unix ${url.path}` : `${url.is} ${url.host}:${url.port}`
+  const ca = url.is === 'tls' ? caOf(options) : {}
+  const pipe = new SocketPipe({
+    name,
+    open: ({ onBytes }) =>
+      readDialled((onread) => connect(url, ca, onread), { pool, onBytes, yieldWhen: options.yieldWhen }),
+  })
+  const socket = pipe.socket
+  return new Promise((resolve, reject) => {
+    const settle = (error?: Error): void => {
+      signal.removeEventListener('abort', handleAbort)
+      socket.off(event, handleConnect)
+      socket.off('error', settle)
+      socket.off('close', handleClose)
+      if (error === undefined) resolve(pipe)
+      else {
+        socket.destroy()
+        reject(error === signal.reason ? error : dialErrorOf(name, error, url.is === 'tls'))
+      }
+    }
+    const handleConnect = (): void => {
+      if (socket instanceof tls.TLSSocket && socket.alpnProtocol !== ALPN) {
+        settle(new DialError('tls', `${name} speaks TLS but no ${ALPN}: is it a relay?`))
+        return
+      }
+      socket.write(PREAMBLE)
+      settle()
+    }
+    const handleAbort = (): void => settle(signal.reason)
+    const handleClose = (): void => settle(new Error('closed before it was connected'))
+    const event = url.is === 'tls' ? 'secureConnect' : 'connect'
+    signal.addEventListener('abort', handleAbort, { once: true })
+    socket.once(event, handleConnect)
+    socket.once('error', settle)
+    socket.once('close', handleClose)
+  })
+}
+
+function connect(url: NativeUrl, ca: { ca?: Buffer }, onread: OnRead): net.Socket {
+  if (url.is === 'unix') return net.connect({ path: url.path, onread } as net.NetConnectOpts)
+  if (url.is === 'tcp') return net.connect({ host: url.host, port: url.port, onread } as net.NetConnectOpts)
+  return tls.connect({
+    host: url.host,
+    port: url.port,
+    // A name for SNI; an address may not be one, and is checked against the certificate all the same.
+    ...(net.isIP(url.host) === 0 ? { servername: url.host } : {}),
+    ALPNProtocols: [ALPN],
+    minVersion: 'TLSv1.2',
+    ...ca,
+    onread,
+  } as tls.ConnectionOptions)
+}
+
+function dialErrorOf(name: string, error: NodeJS.ErrnoException, isSecure: boolean): DialError {
+  if (error instanceof DialError) return error
+  const code = /^Unexpected server response/.test(error.message)
+    ? 'http' // ws gives it no code
+    : isSecure && isTlsFault(error)
+      ? 'tls'
+      : 'network'
+  return new DialError(code, `${name}: ${error.message || error.code}`, { cause: error })
+}
+
+/** Certificates and handshakes have codes of OpenSSL's; the network's are of the E… kind. */
+function isTlsFault(error: NodeJS.ErrnoException): boolean {
+  return error.code !== undefined && (error.code.startsWith('ERR_') || !/^E[A-Z]+$/.test(error.code))
+}
+
+function dialWebSocket(url: WebUrl, options: PipeDialerOptions, signal: AbortSignal): Promise<Pipe> {
+  const isSecure = url.is === 'wss'
+  const webSocket = new WebSocket(url.url, {
+    perMessageDeflate: false,
+    maxPayload: MAX_PAYLOAD_BYTES,
+    skipUTF8Validation: true,
+    ...(isSecure ? { generateMask: zeroMask, minVersion: 'TLSv1.2', ...caOf(options) } : {}),
+  })
+  return new Promise((resolve, reject) => {
+    let response: IncomingMessage | undefined
+    const settle = (error?: Error): void => {
+      signal.removeEventListener('abort', handleAbort)
+      webSocket.off('open', handleOpen)
+      webSocket.off('error', handleError)
+      if (error === undefined) return
+      webSocket.on('error', () => {}) // terminate() before the upgrade tells of it, once more
+      webSocket.terminate()
+      reject(error)
+    }
+    const handleOpen = (): void => {
+      settle()
+      const socket = (response as IncomingMessage).socket // `upgrade` comes before `open`
+      socket.setNoDelay(true)
+      resolve(new WebSocketPipe({ name: url.url, webSocket, socket }))
+    }
+    const handleError = (error: Error): void => {
+      settle(dialErrorOf(url.url, error, isSecure))
+    }
+    const handleAbort = (): void => settle(signal.reason)
+    signal.addEventListener('abort', handleAbort, { once: true })
+    webSocket.once('upgrade', (from) => {
+      response = from
+    })
+    webSocket.once('open', handleOpen)
+    webSocket.once('error', handleError)
+  })
+}

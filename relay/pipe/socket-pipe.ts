@@ -1,0 +1,162 @@
+/**
+ * A pipe over a socket: TCP, Unix or TLS. Made by dial.ts and by relay/server's listener.
+ */
+import type { Socket } from 'node:net'
+import type { TrafficClass } from '../wire/control.ts'
+import type { Pipe, PipeEvents } from './pipe.ts'
+import { Slab } from './slab.ts'
+import type { ReadSocket, SocketReader, SocketReaderOptions } from './socket-reader.ts'
+import { WriteLedger } from './write-ledger.ts'
+
+/** What end() gives the other side to take the rest and to close, ms. */
+const END_MS = 1_000
+/** A slice under this share of its slab is copied when it has to wait, or it would pin the rest. */
+const PIN_SHARE = 8
+
+export interface SocketPipeOptions {
+  readonly name: string
+  /** Makes the socket with its reader, or takes one over. Called once, by the constructor. */
+  readonly open: (options: Pick<SocketReaderOptions, 'onBytes'>) => ReadSocket
+  /** Bytes that were read before, delivered first. */
+  readonly first?: Buffer
+  readonly onEstablished?: (trafficClass: TrafficClass) => void
+}
+
+/**
+ * `idle`: not started. `ending`: our half is finished, what comes is thrown away until the other
+ * side closes (closing at once would have the kernel reset the connection, and the last bytes
+ * with it). Nothing leaves `over`.
+ */
+type State = 'idle' | 'open' | 'ending' | 'over'
+
+export class SocketPipe implements Pipe {
+  readonly name: string
+  /** For who made the pipe: to wait for the connection. */
+  readonly socket: Socket
+  readonly #reader: SocketReader
+  readonly #onEstablished: ((trafficClass: TrafficClass) => void) | undefined
+  readonly #ledger = new WriteLedger()
+  #state: State = 'idle'
+  #events: PipeEvents | undefined
+  #first: Buffer | undefined
+  #error: Error | undefined
+  #backlogBeforeCork = 0
+  #isCorked = false
+  /** Writes were left waiting: the owner hears of their end. */
+  #owesDrained = false
+
+  constructor(options: SocketPipeOptions) {
+    this.name = options.name
+    this.#first = options.first
+    this.#onEstablished = options.onEstablished
+    const { socket, reader } = options.open({ onBytes: this.#handleBytes })
+    this.socket = socket
+    this.#reader = reader
+    socket.setNoDelay(true)
+    socket.on('error', (error) => {
+      this.#error = error
+    })
+    // The other side ends a link as a whole: what we still have for it, it will not read.
+    socket.on('end', () => socket.destroy())
+    socket.once('close', this.#handleClose)
+  }
+
+  get queuedBytes(): number {
+    return this.socket.writableLength
+  }
+
+  start(events: PipeEvents): void {
+    if (this.#events !== undefined) throw new Error(`${this.name} was started twice`)
+    this.#events = events
+    if (this.#state === 'over') {
+      queueMicrotask(() => events.closed(this.#error))
+      return
+    }
+    if (this.#state === 'idle') this.#state = 'open'
+    const first = this.#first
+    this.#first = undefined
+    if (first !== undefined && first.length > 0) {
+      // Not from within start(): the caller has not seen the pipe started yet.
+      queueMicrotask(() => {
+        this.#passFirst(first)
+        this.#reader.resume()
+      })
+    } else this.#reader.resume()
+  }
+
+  write(bytes: Uint8Array, slab?: Slab): void {
+    if (this.#state === 'ending' || this.#state === 'over' || bytes.length === 0) return
+    const socket = this.socket
+    const backlog = this.#isCorked ? this.#backlogBeforeCork : socket.writableLength
+    if (backlog > 0 && slab !== undefined && bytes.length < slab.bytes.length / PIN_SHARE) {
+      this.#ledger.push(undefined)
+      socket.write(Buffer.from(bytes), this.#handleWritten)
+    } else if (this.#isCorked) {
+      this.#ledger.push(slab)
+      socket.write(bytes, this.#handleWritten)
+      return
+    } else {
+      socket.write(bytes, this.#handleWritten)
+      // Nothing left means that the kernel has it all: the slab need not wait for the callback.
+      this.#ledger.push(socket.writableLength === 0 ? undefined : slab)
+    }
+    if (socket.writableLength > 0) this.#owesDrained = true
+  }
+
+  cork(): void {
+    this.#backlogBeforeCork = this.socket.writableLength
+    this.#isCorked = true
+    this.socket.cork()
+  }
+
+  uncork(): void {
+    this.#isCorked = false
+    this.socket.uncork()
+    if (this.socket.writableLength > 0) this.#owesDrained = true
+  }
+
+  established(trafficClass: TrafficClass): void {
+    this.#onEstablished?.(trafficClass)
+  }
+
+  end(): void {
+    if (this.#state === 'ending' || this.#state === 'over') return
+    this.#state = 'ending'
+    this.#first = undefined
+    this.socket.end()
+    this.#reader.resume()
+    const timer = setTimeout(() => this.socket.destroy(), END_MS)
+    timer.unref()
+    this.socket.once('close', () => clearTimeout(timer))
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  #passFirst(first: Buffer): void {
+    if (this.#state !== 'open') return
+    const slab = new Slab(first)
+    this.#events?.data(slab, 0, first.length)
+    slab.release()
+  }
+
+  readonly #handleBytes = (slab: Slab, start: number, end: number): void => {
+    if (this.#state === 'open' && !this.socket.destroyed) this.#events?.data(slab, start, end)
+  }
+
+  /** One function for all writes of this pipe: they finish in order. */
+  readonly #handleWritten = (): void => {
+    if (this.#state === 'over' || this.#ledger.isEmpty) return
+    if (!this.#ledger.shift() || !this.#owesDrained || this.socket.writableLength > 0) return
+    this.#owesDrained = false
+    if (this.#state === 'open' && !this.socket.destroyed) this.#events?.drained()
+  }
+
+  readonly #handleClose = (): void => {
+    this.#state = 'over'
+    this.#first = undefined
+    this.#ledger.clear()
+    this.#events?.closed(this.#error)
+  }
+}

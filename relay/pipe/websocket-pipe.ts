@@ -1,0 +1,178 @@
+/**
+ * A pipe over a WebSocket: the same bytes as binary messages of at most 64 KiB, for paths that
+ * pass nothing but HTTP. Where a message ends means nothing. Made by dial.ts and by
+ * relay/server's listener.
+ */
+import type { Duplex } from 'node:stream'
+import type { WebSocket } from 'ws'
+import type { TrafficClass } from '../wire/control.ts'
+import type { Pipe, PipeEvents } from './pipe.ts'
+import { Slab } from './slab.ts'
+import { WriteLedger } from './write-ledger.ts'
+
+/** Longest message that we send, bytes. */
+export const MAX_MESSAGE_BYTES = 64 * 1024
+/** Longest message that we take, bytes: room for a peer that puts a header before its 64 KiB. */
+export const MAX_PAYLOAD_BYTES = MAX_MESSAGE_BYTES + 1024
+/** Path of the links on the HTTP server. */
+export const LINK_PATH = '/link'
+
+const END_MS = 1_000
+/** Writes up to this size are put together into one message while the pipe is corked. */
+const GATHER_BYTES = 4 * 1024
+
+export interface WebSocketPipeOptions {
+  readonly name: string
+  /** Open already. */
+  readonly webSocket: WebSocket
+  /** What the WebSocket runs on: for its cork. */
+  readonly socket: Duplex
+  readonly onEstablished?: (trafficClass: TrafficClass) => void
+}
+
+type State = 'idle' | 'open' | 'ending' | 'over'
+
+export class WebSocketPipe implements Pipe {
+  readonly name: string
+  readonly #webSocket: WebSocket
+  readonly #socket: Duplex
+  readonly #onEstablished: ((trafficClass: TrafficClass) => void) | undefined
+  readonly #ledger = new WriteLedger()
+  #state: State = 'idle'
+  #events: PipeEvents | undefined
+  /** What came before start(). Bounded: the WebSocket is paused until then. */
+  #early: Buffer[] = []
+  #gathered: Uint8Array[] = []
+  #gatheredBytes = 0
+  #isCorked = false
+  #owesDrained = false
+  #error: Error | undefined
+
+  constructor(options: WebSocketPipeOptions) {
+    this.name = options.name
+    this.#webSocket = options.webSocket
+    this.#socket = options.socket
+    this.#onEstablished = options.onEstablished
+    this.#webSocket.on('message', this.#handleMessage)
+    this.#webSocket.on('error', (error) => {
+      this.#error = error
+    })
+    this.#webSocket.once('close', this.#handleClose)
+    this.#webSocket.pause()
+  }
+
+  get queuedBytes(): number {
+    return this.#webSocket.bufferedAmount + this.#gatheredBytes
+  }
+
+  start(events: PipeEvents): void {
+    if (this.#events !== undefined) throw new Error(`${this.name} was started twice`)
+    this.#events = events
+    if (this.#state === 'over') {
+      queueMicrotask(() => events.closed(this.#error))
+      return
+    }
+    if (this.#state === 'idle') this.#state = 'open'
+    queueMicrotask(() => {
+      for (const message of this.#early.splice(0)) this.#pass(message)
+      this.#webSocket.resume()
+    })
+  }
+
+  write(bytes: Uint8Array, slab?: Slab): void {
+    if (this.#state === 'ending' || this.#state === 'over' || bytes.length === 0) return
+    if (this.#isCorked && bytes.length <= GATHER_BYTES) {
+      if (this.#gatheredBytes + bytes.length > MAX_MESSAGE_BYTES) this.#sendGathered()
+      // A copy, as it stays here until uncork() and the slab's owner may go on before that.
+      this.#gathered.push(slab === undefined ? bytes : Buffer.from(bytes))
+      this.#gatheredBytes += bytes.length
+      return
+    }
+    this.#sendGathered()
+    for (let at = 0; at < bytes.length; at += MAX_MESSAGE_BYTES) {
+      this.#send(bytes.subarray(at, at + MAX_MESSAGE_BYTES), slab)
+    }
+    if (!this.#isCorked && this.#webSocket.bufferedAmount > 0) this.#owesDrained = true
+  }
+
+  cork(): void {
+    this.#isCorked = true
+    this.#socket.cork()
+  }
+
+  uncork(): void {
+    this.#sendGathered()
+    this.#isCorked = false
+    this.#socket.uncork()
+    if (this.#webSocket.bufferedAmount > 0) this.#owesDrained = true
+  }
+
+  established(trafficClass: TrafficClass): void {
+    this.#onEstablished?.(trafficClass)
+  }
+
+  end(): void {
+    if (this.#state === 'ending' || this.#state === 'over') return
+    this.#state = 'ending'
+    this.#early = []
+    this.#webSocket.close(1000)
+    this.#webSocket.resume()
+    const timer = setTimeout(() => this.#webSocket.terminate(), END_MS)
+    timer.unref()
+    this.#webSocket.once('close', () => clearTimeout(timer))
+  }
+
+  destroy(): void {
+    this.#webSocket.terminate()
+  }
+
+  #sendGathered(): void {
+    if (this.#gatheredBytes === 0) return
+    const [only] = this.#gathered
+    const message = this.#gathered.length === 1 ? (only as Uint8Array) : Buffer.concat(this.#gathered)
+    this.#gathered = []
+    this.#gatheredBytes = 0
+    this.#send(message, undefined)
+  }
+
+  #send(message: Uint8Array, slab: Slab | undefined): void {
+    this.#ledger.push(slab)
+    this.#webSocket.send(message, sendOptions, this.#handleWritten)
+  }
+
+  readonly #handleMessage = (data: unknown, isBinary: boolean): void => {
+    if (!isBinary || !Buffer.isBuffer(data)) {
+      this.#error = new Error('a text message, where links are binary')
+      this.#webSocket.terminate()
+    } else if (this.#state === 'idle') this.#early.push(data)
+    else this.#pass(data)
+  }
+
+  #pass(message: Buffer): void {
+    if (this.#state !== 'open' || message.length === 0) return
+    const slab = new Slab(message)
+    this.#events?.data(slab, 0, message.length)
+    slab.release()
+  }
+
+  readonly #handleWritten = (): void => {
+    if (this.#state === 'over' || this.#ledger.isEmpty) return
+    if (!this.#ledger.shift() || !this.#owesDrained || this.queuedBytes > 0) return
+    this.#owesDrained = false
+    if (this.#state === 'open') this.#events?.drained()
+  }
+
+  readonly #handleClose = (): void => {
+    this.#state = 'over'
+    this.#early = []
+    this.#ledger.clear()
+    this.#events?.closed(this.#error)
+  }
+}
+
+const sendOptions = { binary: true, compress: false } as const
+
+/** Zero masks: the XOR that masks exist for is skipped. Only inside TLS, where no proxy reads along. */
+export function zeroMask(mask: Buffer): void {
+  mask.fill(0)
+}

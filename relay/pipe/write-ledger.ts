@@ -1,0 +1,46 @@
+/**
+ * Which slabs the writes of one pipe still need, oldest first: one entry a write, taken off when
+ * the kernel has it. Used by the pipes of this folder.
+ */
+import type { Slab } from './slab.ts'
+
+/** Below this many finished entries their places are not worth being given back. */
+const COMPACT_AT = 1024
+
+export class WriteLedger {
+  #entries: (Slab | undefined)[] = []
+  #first = 0
+
+  /** A write was handed to the socket. `slab`: retained here until it is done. */
+  push(slab: Slab | undefined): void {
+    slab?.retain()
+    this.#entries.push(slab)
+  }
+
+  /** The oldest write is done. True when none is left. */
+  shift(): boolean {
+    const slab = this.#entries[this.#first]
+    this.#entries[this.#first] = undefined
+    this.#first += 1
+    if (this.#first === this.#entries.length) {
+      this.#entries.length = 0
+      this.#first = 0
+    } else if (this.#first >= COMPACT_AT) {
+      this.#entries = this.#entries.slice(this.#first)
+      this.#first = 0
+    }
+    slab?.release()
+    return this.#entries.length === 0
+  }
+
+  /** The pipe is over: lets go of everything. */
+  clear(): void {
+    for (let at = this.#first; at < this.#entries.length; at += 1) this.#entries[at]?.release()
+    this.#entries.length = 0
+    this.#first = 0
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.length === 0
+  }
+}
