@@ -103,16 +103,18 @@ const FRONT = 160
 
 export function lineKind(line: string): LineKind {
   if (/^(\s|Caused by: |Suppressed: |Traceback |\.\.\. )/.test(line)) return 'trace'
-  const front = line.slice(0, FRONT)
-  const level = /(?:^|[\s[|"(])(TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL)(?=[\s\]|":)]|$)/.exec(front)?.[1]
-  if (level !== undefined)
-    return level === 'TRACE' || level === 'DEBUG' || level === 'INFO' ? 'quiet' : 'loud'
-  // The JVM's own voice has no level: a missing class, no memory, a crash.
+  // Each JVM of Spark 4 says so at its start; it means nothing.
+  if (line.startsWith('WARNING: Using incubator modules')) return 'quiet'
+  // The JVM's own voice has no level of Spark's: a missing class, no memory, a crash.
   if (
     /^(Exception in thread |Error: |Error occurred during |Unrecognized |# |java\.lang\.\w*Error)/.test(line)
   )
     return 'loud'
   if (/^(OpenJDK|Java HotSpot|Eclipse OpenJ9)\b.* VM warning: /.test(line)) return 'loud'
+  const front = line.slice(0, FRONT)
+  const level = /(?:^|[\s[|"(])(TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL)(?=[\s\]|":)]|$)/.exec(front)?.[1]
+  if (level !== undefined)
+    return level === 'TRACE' || level === 'DEBUG' || level === 'INFO' ? 'quiet' : 'loud'
   if (/^([\w$]+\.)*[\w$]*(Exception|Error|Interrupt|Exit)\b/.test(line)) return 'trace'
   return 'plain'
 }

@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest'
+import { functionEnvironment } from '../../../driver-agent/local/environment.ts'
+import { endOf } from '../../../driver-agent/local/function.ts'
+import { modeOf } from '../../../driver-agent/local/namespace.ts'
+import { pageBytesOf, parseStat, treeOf } from '../../../driver-agent/local/process-table.ts'
+import { isGone, type Owner } from '../../../driver-agent/local/run-folder.ts'
+import { usedBytes } from '../../../driver-agent/local/sampler.ts'
+
+describe("a function's environment", () => {
+  it('has what Java and Python need, and none of the secrets of the agent', () => {
+    const environment = functionEnvironment(
+      {
+        PATH: '/bin',
+        JAVA_HOME: '/java',
+        LC_ALL: 'C',
+        AWS_SECRET_ACCESS_KEY: 's',
+        SLR_SECRET: 's',
+        SSH_AUTH_SOCK: '/x',
+      },
+      { HOME: '/tmp', JAVA_HOME: '/other' },
+    )
+    expect(environment).toEqual({ PATH: '/bin', LC_ALL: 'C', JAVA_HOME: '/other', HOME: '/tmp' })
+  })
+})
+
+describe('how a function ended', () => {
+  it.each([
+    ['a setup that failed', 97, null, true, { why: 'not-started', detail: 'a | b', retryable: false }],
+    ['a program that is missing', 127, null, true, { why: 'not-started', detail: 'a | b', retryable: false }],
+    ['unshare that was refused', 1, null, false, { why: 'not-started', detail: 'a | b', retryable: false }],
+    ['a shim that was killed', 137, null, true, { why: 'crashed', detail: 'signal 9' }],
+    ['a function that was killed', null, 'SIGKILL', true, { why: 'crashed', detail: 'SIGKILL' }],
+    [
+      'a lifetime that the shim saw over',
+      124,
+      null,
+      true,
+      { why: 'timed-out', detail: 'its lifetime is over' },
+    ],
+    ['a shim that failed', 1, null, true, { why: 'exited', code: 1 }],
+    ['a shim that is done', 0, null, true, { why: 'exited', code: 0 }],
+  ] as const)('%s', (_, code, signal, isReady, end) => {
+    expect(endOf(code, signal, isReady, ['a', 'b'])).toEqual(end)
+  })
+})
+
+describe('the process table', () => {
+  const stat = (name: string, state = 'S') =>
+    `42 (${name}) ${state} 7 42 42 0 -1 4194304 1 0 0 0 5 6 0 0 20 0 1 0 9876 123456 250 18446744073709551615`
+
+  it('reads a process with an evil name', () => {
+    expect(parseStat(stat('a) R 1 (b'), 4096)).toEqual({
+      pid: 42,
+      parent: 7,
+      startTicks: 9876,
+      residentBytes: 250 * 4096,
+    })
+  })
+
+  it('takes a zombie for gone', () => {
+    expect(parseStat(stat('x', 'Z'), 4096)).toBeUndefined()
+  })
+
+  it('finds all descendants and nobody else', () => {
+    const row = (pid: number, parent: number) => ({ pid, parent, startTicks: 0, residentBytes: 1 })
+    const table = [row(9, 5), row(1, 0), row(5, 2), row(2, 1), row(3, 1)]
+    expect(treeOf(2, table).map(({ pid }) => pid)).toEqual([2, 5, 9])
+    expect(treeOf(77, table)).toEqual([])
+  })
+
+  it('reads the size of a page out of the auxiliary vector', () => {
+    const auxiliary = Buffer.alloc(48)
+    auxiliary.writeBigUInt64LE(33n, 0)
+    auxiliary.writeBigUInt64LE(6n, 16)
+    auxiliary.writeBigUInt64LE(65536n, 24)
+    expect(pageBytesOf(auxiliary)).toBe(65536)
+    expect(pageBytesOf(Buffer.alloc(0))).toBe(4096)
+  })
+
+  it('asks for exact memory only above the limit, and then believes it', () => {
+    const tree = [1, 2].map((pid) => ({ pid, parent: 0, startTicks: 0, residentBytes: 60 }))
+    expect(usedBytes(tree, 120, () => 1)).toBe(120)
+    expect(usedBytes(tree, 119, () => 40)).toBe(80)
+    expect(usedBytes(tree, 119, () => undefined)).toBe(120)
+  })
+})
+
+describe('the owner of a left-over folder', () => {
+  const owner: Owner = { pid: 5, startTicks: 100, boot: 'b', pidNamespace: 'pid:[1]' }
+
+  it('is gone when its pid is, or belongs to a later process, or the machine was booted again', () => {
+    expect(isGone(owner, owner, undefined)).toBe(true)
+    expect(isGone(owner, owner, 200)).toBe(true)
+    expect(isGone(owner, { ...owner, boot: 'c' }, 100)).toBe(true)
+  })
+
+  it('lives when its process does, and when nobody here can know', () => {
+    expect(isGone(owner, owner, 100)).toBe(false)
+    expect(isGone(owner, { ...owner, pidNamespace: 'pid:[2]' }, undefined)).toBe(false)
+  })
+})
+
+describe('the way to namespaces', () => {
+  const status = (capabilities: string) => `Name:\tnode\nCapEff:\t${capabilities}\n`
+
+  it('is without a user namespace only for a root with all it needs', () => {
+    expect(modeOf(0, status('000001ffffffffff'))).toBe('root')
+    expect(modeOf(0, status('00000000a80425fb'))).toBe('user') // a container's root
+    expect(modeOf(1000, status('0000000000000000'))).toBe('user')
+  })
+})
