@@ -38,6 +38,14 @@ export interface TunnelOptions {
   readonly serves: readonly ServePort[]
   /** Without `::1` on this machine: listeners per peer instead of one wildcard listener. Default: found out. */
   readonly listen?: 'wildcard' | 'per-peer'
+  /**
+   * Turn away connections to a listener from programs of other users (Linux). Costs 2 to 4 ms a
+   * connection before its stream opens. Default: true where this network namespace has more than
+   * loopback, for then it is the machine's and not ours.
+   */
+  readonly checkUid?: boolean
+  /** `per-peer`: listeners at most, one for each peer and dial port; a descriptor each. Default 256. */
+  readonly maxPeerListeners?: number
   /** Bulk streams get a worker thread of their own. Default true. */
   readonly bulkThread?: boolean
   /** Called for every control stream that a peer opens to this address. */

@@ -1,0 +1,221 @@
+/**
+ * One traffic class of a tunnel: its endpoint, the listeners of its dial ports, and what is
+ * served to peers. tunnel.ts runs the urgent lane in the main thread and the bulk lane in a
+ * worker thread, so that neither's event loop waits for the other's.
+ */
+import type { Socket } from 'node:net'
+import type { Logger } from 'pino'
+import type {
+  EndpointEvents,
+  EndpointFigures,
+  EndpointLimits,
+  IncomingStream,
+  LocalSide,
+  StreamHandle,
+} from '../endpoint/types.ts'
+import { SlabPool } from '../pipe/slab.ts'
+import type { Clock } from '../time/clock.ts'
+import type { CloseReason } from '../wire/index.ts'
+import { Gate } from './gate.ts'
+import { openJoined } from './join.ts'
+import { StreamChannel } from './messages.ts'
+import { PerPeerListeners } from './per-peer.ts'
+import { Server } from './serve.ts'
+import { SocketSide } from './socket-side.ts'
+import type { MessageChannel, PeerBytes, ServePort, TrafficClass } from './tunnel-types.ts'
+import { type Listeners, listenWildcard } from './wildcard.ts'
+
+/** Virtual port of control streams: handled here, never dialled. */
+export const CONTROL_PORT = 1
+
+/** Plain data: it travels to the worker thread. */
+export interface LaneOptions {
+  readonly class: TrafficClass
+  readonly address: string
+  readonly incarnation: string
+  readonly relays: readonly string[]
+  readonly tlsCaFile?: string
+  /** Dial ports of this class. */
+  readonly ports: readonly number[]
+  readonly serves: readonly ServePort[]
+  readonly listen: 'wildcard' | 'per-peer'
+  readonly checkUid: boolean
+  readonly maxPeerListeners: number
+  readonly limits: Partial<EndpointLimits>
+  /** Whether `streamOpened` is to be called. */
+  readonly tellsStreams: boolean
+}
+
+/** Why a lane is over; plain data, see LaneOptions. */
+export interface LaneFailure {
+  readonly code: CloseReason
+  readonly message: string
+}
+
+export interface LaneEvents {
+  attached(info: { readonly url: string; readonly node: string; readonly resumed: number }): void
+  detached(reason: string): void
+  /** Final. */
+  failed(failure: LaneFailure): void
+  /** A stream that the program beside us dialled was accepted. */
+  streamOpened(peer: string, port: number): void
+  /** A peer opens a control stream. Undefined: nobody here takes any. */
+  readonly control: ((peer: string, channel: MessageChannel) => void) | undefined
+}
+
+/** Plain data, see LaneOptions. */
+export interface LaneFigures {
+  readonly peers: readonly PeerBytes[]
+  readonly openStreams: number
+  readonly resumes: number
+  readonly resets: Readonly<Record<string, number>>
+  readonly foreignConnections: number
+}
+
+/** A lane as the tunnel sees it, in whichever thread. */
+export interface Lane {
+  /** Listens, then begins to attach. Throws TunnelError when a listener cannot be had. */
+  start(): Promise<void>
+  figures(): Promise<LaneFigures>
+  retire(address: string, generation: number): void
+  /** Stops listening, lets streams finish, says goodbye. Idempotent. */
+  close(): Promise<void>
+}
+
+/** What of an endpoint a lane uses. Tests bring another. */
+export interface LaneEndpoint {
+  start(): void
+  open(to: string, port: number, local: LocalSide): StreamHandle
+  retire(address: string, generation: number): void
+  close(): Promise<void>
+  figures(): EndpointFigures
+}
+
+export interface LaneParts {
+  readonly createEndpoint: (events: EndpointEvents) => LaneEndpoint
+  readonly clock: Clock
+  readonly log: Pick<Logger, 'warn'>
+}
+
+/** Buffers of local reads: urgent ones small for the sake of turns, bulk ones large for cost. */
+const slabBytes = { urgent: 64 * 1024, bulk: 128 * 1024 } as const
+/** Unused buffers that are held on to. */
+const KEPT_SLABS = 32
+
+export class LocalLane implements Lane {
+  readonly #options: LaneOptions
+  readonly #events: LaneEvents
+  readonly #log: Pick<Logger, 'warn'>
+  readonly #endpoint: LaneEndpoint
+  readonly #gate: Gate
+  readonly #server: Server
+  readonly #pool: SlabPool
+  readonly #sides = new Set<SocketSide>()
+  #listeners: Listeners | undefined
+  #perPeer: PerPeerListeners | undefined
+  #isClosing = false
+
+  constructor(options: LaneOptions, events: LaneEvents, parts: LaneParts) {
+    this.#options = options
+    this.#events = events
+    this.#log = parts.log
+    this.#pool = new SlabPool(slabBytes[options.class], KEPT_SLABS)
+    this.#gate = new Gate({
+      checkUid: options.checkUid,
+      onConnection: (socket, peer, port) => this.#handleConnection(socket, peer, port),
+      log: parts.log,
+    })
+    this.#server = new Server({
+      serves: options.serves,
+      own: options.address,
+      pool: this.#pool,
+      clock: parts.clock,
+      sides: this.#sides,
+    })
+    this.#endpoint = parts.createEndpoint({
+      incoming: (stream) => this.#handleIncoming(stream),
+      attached: (info) => events.attached(info),
+      detached: (reason) => events.detached(reason),
+      failed: ({ code, message }) => events.failed({ code, message }),
+    })
+  }
+
+  async start(): Promise<void> {
+    await this.#listen()
+    if (this.#isClosing) this.#listeners?.close()
+    else this.#endpoint.start()
+  }
+
+  async figures(): Promise<LaneFigures> {
+    const { peers, openStreams, resumes, resets } = this.#endpoint.figures()
+    return {
+      peers: [...peers].map(([peer, traffic]) => ({ peer, ...traffic })),
+      openStreams,
+      resumes,
+      resets: { ...resets },
+      foreignConnections: this.#gate.foreignConnections,
+    }
+  }
+
+  retire(address: string, generation: number): void {
+    this.#endpoint.retire(address, generation)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true
+    this.#listeners?.close()
+    await this.#endpoint.close()
+    // Streams are over; a local program that still holds its end will not close it for us.
+    for (const side of this.#sides) side.socket.destroy()
+  }
+
+  /** A control stream to `address`. Urgent lane only. */
+  openControl(address: string): MessageChannel {
+    const channel = new StreamChannel(address)
+    channel.bind(this.#open(address, CONTROL_PORT, channel), false)
+    return channel
+  }
+
+  async #listen(): Promise<void> {
+    const { ports, listen, address: own, maxPeerListeners: cap } = this.#options
+    if (listen === 'wildcard') {
+      this.#listeners = await listenWildcard(this.#gate, ports)
+    } else {
+      this.#perPeer = await PerPeerListeners.open({ gate: this.#gate, ports, own, cap, log: this.#log })
+      this.#listeners = this.#perPeer
+    }
+  }
+
+  #handleConnection(socket: Socket, peer: string, port: number): void {
+    const { streamOpened } = this.#events
+    const onOpened = this.#options.tellsStreams ? () => streamOpened(peer, port) : undefined
+    const side = SocketSide.accepted(socket, this.#pool, onOpened)
+    this.#sides.add(side)
+    side.socket.once('close', () => this.#sides.delete(side))
+    if (this.#isClosing) side.reset('shutdown')
+    else side.bind(this.#open(peer, port, side))
+  }
+
+  /** Own address: joined here, for a relay would have to send it back to us. */
+  #open(to: string, port: number, local: LocalSide): StreamHandle {
+    const { address, class: trafficClass } = this.#options
+    if (to !== address) return this.#endpoint.open(to, port, local)
+    return openJoined(address, to, port, trafficClass, local, (stream) => this.#handleIncoming(stream))
+  }
+
+  #handleIncoming(stream: IncomingStream): void {
+    void this.#perPeer?.ensure(stream.peer)
+    if (stream.port !== CONTROL_PORT) {
+      this.#server.handleIncoming(stream)
+      return
+    }
+    const { control } = this.#events
+    if (control === undefined) {
+      stream.reject('forbidden')
+      return
+    }
+    const channel = new StreamChannel(stream.peer)
+    channel.bind(stream.accept(channel), true)
+    control(stream.peer, channel)
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * Whole messages over a stream: 4 bytes of length (big-endian), then msgpack. The stream
+ * outlives links, so the channel does too. Used for control streams by lane.ts; what the
+ * messages say is the business of shim and agent.
+ */
+import { Packr } from 'msgpackr'
+import type { LocalSide, StreamHandle } from '../endpoint/types.ts'
+import { Slab } from '../pipe/slab.ts'
+import { HEADER_BYTES, type ResetReason } from '../wire/index.ts'
+import type { MessageChannel } from './tunnel-types.ts'
+
+/** Longest message, bytes on the wire without its length. */
+export const MAX_MESSAGE_BYTES = 1024 * 1024
+/** What waits for a peer that does not read, at most. Beyond it the channel fails. */
+const MAX_QUEUED_BYTES = 8 * 1024 * 1024
+const LENGTH_BYTES = 4
+
+const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' })
+
+/** Turns the bytes of a stream into messages, however they were cut. Pure. */
+export class MessageDecoder {
+  readonly #onMessage: (message: unknown) => void
+  #pending: Buffer[] = []
+  #pendingBytes = 0
+  /** Bytes until more can be said: a length, or a length and its message. */
+  #neededBytes = LENGTH_BYTES
+
+  constructor(onMessage: (message: unknown) => void) {
+    this.#onMessage = onMessage
+  }
+
+  /** True between two messages. */
+  get isClean(): boolean {
+    return this.#pendingBytes === 0
+  }
+
+  /** Takes bytes in and keeps none of them. Throws RangeError for a message that is too long, or whatever msgpack says. */
+  push(bytes: Buffer): void {
+    this.#pending.push(bytes)
+    this.#pendingBytes += bytes.length
+    // A long message comes in many parts: they are joined once, when it is whole.
+    if (this.#pendingBytes >= this.#neededBytes) this.#decode(Buffer.concat(this.#pending))
+    else this.#pending[this.#pending.length - 1] = Buffer.from(bytes)
+  }
+
+  #decode(all: Buffer): void {
+    let at = 0
+    this.#pending = []
+    this.#neededBytes = LENGTH_BYTES
+    while (all.length - at >= LENGTH_BYTES) {
+      const length = all.readUInt32BE(at)
+      if (length > MAX_MESSAGE_BYTES) {
+        throw new RangeError(`a message of ${length} bytes came, allowed are ${MAX_MESSAGE_BYTES}`)
+      }
+      this.#neededBytes = LENGTH_BYTES + length
+      if (all.length - at < this.#neededBytes) break
+      const message: unknown = packr.unpack(all.subarray(at + LENGTH_BYTES, at + this.#neededBytes))
+      at += this.#neededBytes
+      this.#neededBytes = LENGTH_BYTES
+      this.#onMessage(message)
+    }
+    if (at < all.length) this.#pending = [all.subarray(at)]
+    this.#pendingBytes = all.length - at
+  }
+}
+
+/** A message as it goes into a stream: a slab with room for a header, then length and message. Throws RangeError when too long. */
+export function encodeMessage(message: unknown): Slab {
+  const body = packr.pack(message)
+  if (body.length > MAX_MESSAGE_BYTES) {
+    throw new RangeError(`a message has ${body.length} bytes, allowed are ${MAX_MESSAGE_BYTES}`)
+  }
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES + LENGTH_BYTES + body.length)
+  bytes.writeUInt32BE(body.length, HEADER_BYTES)
+  body.copy(bytes, HEADER_BYTES + LENGTH_BYTES)
+  return new Slab(bytes)
+}
+
+/** waiting: not opened or no room; messages queue. closing: close() was called. over: nothing moves. */
+type ChannelState = 'waiting' | 'flowing' | 'closing' | 'over'
+
+export class StreamChannel implements MessageChannel, LocalSide {
+  readonly peer: string
+  #handle: StreamHandle | undefined
+  #state: ChannelState = 'waiting'
+  #isOpen = false
+  #hasRoom = true
+  #queue: Slab[] = []
+  #queuedBytes = 0
+  readonly #decoder = new MessageDecoder((message) => this.#handleMessage(message))
+  #messageHandler: ((message: unknown) => void) | undefined
+  /** What came before there was a handler. */
+  #unheard: unknown[] = []
+  #endHandler: ((error: Error | undefined) => void) | undefined
+  #end: { readonly error: Error | undefined } | undefined
+
+  constructor(peer: string) {
+    this.peer = peer
+  }
+
+  /** The handle of the stream whose local side this is. An accepted stream is open at once. */
+  bind(handle: StreamHandle, isOpen: boolean): void {
+    this.#handle = handle
+    if (isOpen) this.opened()
+  }
+
+  send(message: unknown): void {
+    const slab = encodeMessage(message)
+    if (this.#state === 'over' || this.#state === 'closing') return // its end has been told, or will be
+    this.#queue.push(slab)
+    this.#queuedBytes += slab.bytes.length
+    if (this.#queuedBytes > MAX_QUEUED_BYTES) {
+      this.#fail(new Error(`${this.peer} does not read its messages: ${this.#queuedBytes} bytes wait for it`))
+    } else this.#flush()
+  }
+
+  onMessage(handler: (message: unknown) => void): void {
+    this.#messageHandler = handler
+    const unheard = this.#unheard
+    this.#unheard = []
+    for (const message of unheard) handler(message)
+  }
+
+  onEnd(handler: (error: Error | undefined) => void): void {
+    this.#endHandler = handler
+    if (this.#end !== undefined) queueMicrotask(() => handler(this.#end?.error))
+  }
+
+  close(): void {
+    if (this.#state === 'over' || this.#state === 'closing') return
+    this.#state = 'closing'
+    this.#flush()
+  }
+
+  opened(): void {
+    this.#isOpen = true
+    if (this.#state === 'waiting') this.#state = 'flowing'
+    this.#flush()
+  }
+
+  writable(): void {
+    this.#hasRoom = true
+    this.#flush()
+  }
+
+  deliver(bytes: Buffer, start: number, end: number): void {
+    if (this.#state === 'over') return
+    try {
+      this.#decoder.push(bytes.subarray(start, end))
+    } catch (error) {
+      this.#fail(
+        new Error(`${this.peer} sent what is no message: ${(error as Error).message}`, { cause: error }),
+      )
+      return
+    }
+    this.#handle?.delivered(end - start)
+  }
+
+  ended(): void {
+    if (this.#decoder.isClean) this.#tellEnd(undefined)
+    else this.#tellEnd(new Error(`${this.peer} ended in the middle of a message`))
+    this.close()
+  }
+
+  reset(reason: ResetReason): void {
+    this.#enterOver()
+    this.#tellEnd(new Error(`the control stream with ${this.peer} was reset: ${reason}`))
+  }
+
+  closed(): void {
+    this.#enterOver()
+    this.#tellEnd(undefined)
+  }
+
+  #handleMessage(message: unknown): void {
+    if (this.#messageHandler === undefined) this.#unheard.push(message)
+    else this.#messageHandler(message)
+  }
+
+  #flush(): void {
+    if (!this.#isOpen || this.#state === 'over') return
+    while (this.#hasRoom) {
+      const slab = this.#queue.shift()
+      if (slab === undefined) break
+      this.#queuedBytes -= slab.bytes.length
+      this.#hasRoom = this.#handle?.send(slab, HEADER_BYTES, slab.bytes.length) ?? false
+    }
+    if (this.#state === 'closing' && this.#queue.length === 0) this.#handle?.end()
+  }
+
+  #fail(error: Error): void {
+    const handle = this.#handle
+    this.#enterOver()
+    handle?.reset('aborted')
+    this.#tellEnd(error)
+  }
+
+  #enterOver(): void {
+    this.#state = 'over'
+    this.#queue = []
+    this.#queuedBytes = 0
+  }
+
+  #tellEnd(error: Error | undefined): void {
+    if (this.#end !== undefined) return
+    this.#end = { error }
+    this.#endHandler?.(error)
+  }
+}
