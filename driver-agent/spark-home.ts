@@ -87,7 +87,7 @@ async function download(version: string, folder: string, options: DownloadOption
   const python = await findPython(version, { ...options.environment, PYSPARK_PYTHON: '' })
   const partial = join(folder, `spark-${version}.partial-${process.pid}`)
   await removeLeftOvers(folder, version)
-  options.tell?.(`downloading Spark ${version} into ${folder}, about 450 MB, once`)
+  options.tell?.(`downloading Spark ${version} into ${folder}, about 450 MB`)
   const startedAt = performance.now()
   try {
     // pip writes into a folder of its own; what is renamed at the end is whole, whoever else did the same.

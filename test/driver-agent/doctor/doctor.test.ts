@@ -82,7 +82,6 @@ describe('checkPrograms', () => {
       remedy: 'install util-linux and iproute2 (Debian, Ubuntu: apt-get install util-linux iproute2)',
     })
   })
-  })
 })
 
 describe('assertReady', () => {
