@@ -193,6 +193,10 @@ export function endOf(
   if (code === null || code > 128) {
     return { why: 'crashed', detail: signal ?? `signal ${(code ?? 128) - 128}` }
   }
+  // util-linux 2.38 fails over its own signal mask when process 1 was killed, and exits 1.
+  if (code === 1 && lastLines.at(-1)?.startsWith('unshare: ') === true) {
+    return { why: 'crashed', detail: 'its process 1 was killed' }
+  }
   return { why: 'exited', code }
 }
 

@@ -44,6 +44,11 @@ describe('how a function ended', () => {
   })
 })
 
+it('takes an unshare that failed itself for a killed process 1', () => {
+  const lines = ['unshare: sigprocmask unblock failed: Invalid argument']
+  expect(endOf(1, null, true, lines)).toEqual({ why: 'crashed', detail: 'its process 1 was killed' })
+})
+
 describe('the process table', () => {
   const stat = (name: string, state = 'S') =>
     `42 (${name}) ${state} 7 42 42 0 -1 4194304 1 0 0 0 5 6 0 0 20 0 1 0 9876 123456 250 18446744073709551615`
