@@ -26,6 +26,9 @@ export const relayOptions = {
   secretFile,
   tlsCert: path('--tls-cert', { says: 'PEM certificate chain; TCP listeners then speak TLS' }),
   tlsKey: path('--tls-key', { says: 'PEM key of --tls-cert' }),
+  plain: toggle('--plain', {
+    says: 'allows links without TLS on other addresses than loopback, for a network that is private',
+  }),
   metrics: address('--metrics', {
     says: 'serves /metrics, /healthz and /readyz here too; absent: on the listeners only',
     unix: false,
@@ -42,6 +45,12 @@ export const relayOptions = {
     min: 2,
     max: 1_000_000,
     default: 10_000,
+  }),
+  maxUnauthenticated: integer('--max-unauthenticated', {
+    says: 'connections at once whose token was not checked yet, half of them from one remote; above, the oldest goes',
+    min: 16,
+    max: 1_000_000,
+    default: 8_192,
   }),
   maxStreams: integer('--max-streams', {
     says: 'streams one endpoint may have open',
@@ -72,6 +81,12 @@ export const relayOptions = {
     min: 0,
     max: 600_000,
     default: 10_000,
+  }),
+  workers: integer('--workers', {
+    says: 'relay processes on this machine, each a node of its own; more than one is not there yet',
+    min: 1,
+    max: 256,
+    default: 1,
   }),
   lifeline: toggle('--lifeline', { says: 'ends when stdin ends', hidden: true }),
   announce: toggle('--announce', {
