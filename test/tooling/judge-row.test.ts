@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest'
+import { judgeRow } from '../../scripts/judge-row.ts'
+import { countTests, type TestFiles } from '../../scripts/run-vitest.ts'
+
+type Status = TestFiles[number]['assertionResults'][number]['status']
+function file(name: string, tests: Record<string, Status>, status = 'passed'): TestFiles[number] {
+  const assertionResults = Object.entries(tests).map(([fullName, is]) => ({
+    fullName,
+    status: is,
+    duration: 100,
+  }))
+  return { name: `/root/${name}`, status, assertionResults }
+}
+const absolute = (name: string) => `/root/${name}`
+const row = (...tests: { file: string; name?: RegExp }[]) => ({ area: 'a', what: 'w', tests })
+
+describe('judgeRow', () => {
+  const results = [
+    file('a.ts', { 'one passes': 'passed', 'two passes': 'passed' }),
+    file('b.ts', { 'three fails': 'failed', 'four waits': 'skipped' }, 'failed'),
+  ]
+
+  it('passes a row whose every test ran and passed, and adds their time', () => {
+    expect(judgeRow(row({ file: 'a.ts' }), results, absolute)).toEqual({
+      is: 'PASSED',
+      durationMs: 200,
+      says: '',
+    })
+  })
+
+  it('judges by the named tests of a file only', () => {
+    expect(
+      judgeRow(row({ file: 'a.ts', name: /one/ }, { file: 'b.ts', name: /three/ }), results, absolute),
+    ).toMatchObject({ is: 'FAILED', says: 'three fails' })
+    expect(judgeRow(row({ file: 'b.ts', name: /four/ }), results, absolute)).toMatchObject({
+      is: 'NOT RUN',
+      says: 'skipped: four waits',
+    })
+  })
+
+  it('says NOT RUN when one part has no test, though the other passed', () => {
+    expect(judgeRow(row({ file: 'a.ts' }, { file: 'c.ts' }), results, absolute)).toMatchObject({
+      is: 'NOT RUN',
+      says: 'no such test in c.ts',
+    })
+    expect(judgeRow(row({ file: 'a.ts', name: /five/ }), results, absolute)).toMatchObject({ is: 'NOT RUN' })
+    expect(judgeRow({ ...row(), because: 'needs a cloud' }, results, absolute)).toMatchObject({
+      is: 'NOT RUN',
+      says: 'needs a cloud',
+    })
+  })
+
+  it('fails a row whose file could not be loaded', () => {
+    expect(judgeRow(row({ file: 'd.ts' }), [file('d.ts', {}, 'failed')], absolute)).toMatchObject({
+      is: 'FAILED',
+    })
+  })
+})
+
+describe('countTests', () => {
+  it('counts a file that could not be loaded, and an error outside of tests, as a failure each', () => {
+    expect(
+      countTests({ exitCode: 1, files: [file('a.ts', { one: 'passed' }), file('b.ts', {}, 'failed')] }),
+    ).toEqual({ passed: 1, failed: 1 })
+    expect(countTests({ exitCode: 1, files: [file('a.ts', { one: 'passed' })] })).toEqual({
+      passed: 1,
+      failed: 1,
+    })
+    expect(countTests({ exitCode: 1, files: [] })).toEqual({ passed: 0, failed: 1 })
+    expect(countTests({ exitCode: 0, files: [file('a.ts', { one: 'passed', two: 'skipped' })] })).toEqual({
+      passed: 1,
+      failed: 0,
+    })
+  })
+})
