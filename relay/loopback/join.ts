@@ -118,12 +118,13 @@ class JoinEnd implements StreamHandle {
 
   /** The other end accepted: what waited goes out. */
   open(): void {
-    if (this.state !== 'opening') return
-    this.state = 'open'
-    const early = this.#early
-    this.#early = []
-    for (const { slab, start, end } of early) this.#pass(slab, start, end)
-    if (this.#hasEnded) this.#finish()
+    // What is sent from within a delivery queues behind the rest, so order is kept.
+    while (this.state === 'opening') {
+      const next = this.#early.shift()
+      if (next === undefined) this.state = 'open'
+      else this.#pass(next.slab, next.start, next.end)
+    }
+    if (this.state === 'open' && this.#hasEnded) this.#finish()
   }
 }
 

@@ -119,7 +119,12 @@ export class SocketSide implements LocalSide {
   reset(_reason: ResetReason): void {
     this.#state = 'over'
     this.#handle = undefined
-    this.socket.resetAndDestroy()
+    const { socket } = this
+    // libuv refuses to reset while a shutdown is under way (one turn of the loop), and Node then
+    // leaves the descriptor open for ever: so the shutdown is waited for.
+    if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0) {
+      socket.once('finish', () => socket.resetAndDestroy())
+    } else socket.resetAndDestroy()
   }
 
   writable(): void {

@@ -1,0 +1,106 @@
+/** Control messages arrive whole, in order and once, however the stream cuts them. */
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { encodeMessage, MAX_MESSAGE_BYTES, MessageDecoder } from '../../../relay/loopback/messages.ts'
+import type { MessageChannel } from '../../../relay/loopback/tunnel-types.ts'
+import { World } from './world.ts'
+
+const HEADROOM = 16
+const bytesOf = (message: unknown): Buffer => encodeMessage(message).bytes.subarray(HEADROOM)
+
+describe('the message decoder', () => {
+  it('decodes any cutting of any sequence of messages to the same messages', () => {
+    const message = fc.oneof(
+      fc.string(),
+      fc.integer(),
+      fc.record({ is: fc.string(), list: fc.array(fc.integer()) }),
+    )
+    fc.assert(
+      fc.property(fc.array(message), fc.array(fc.integer({ min: 1, max: 40 })), (messages, cuts) => {
+        const all = Buffer.concat(messages.map(bytesOf))
+        const decoded: unknown[] = []
+        const decoder = new MessageDecoder((one) => decoded.push(one))
+        for (let at = 0, turn = 0; at < all.length; turn += 1) {
+          const size = cuts[turn % Math.max(1, cuts.length)] ?? all.length
+          // A buffer that is written over afterwards, as a slab is.
+          const part = Buffer.from(all.subarray(at, at + size))
+          decoder.push(part)
+          part.fill(0xff)
+          at += size
+        }
+        expect(decoded).toEqual(messages)
+        expect(decoder.isClean).toBe(true)
+      }),
+    )
+  })
+
+  it('refuses a message that says it is over 1 MiB before any of it has come', () => {
+    const decoder = new MessageDecoder(() => {})
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(MAX_MESSAGE_BYTES + 1)
+    expect(() => decoder.push(length)).toThrow(/1048577 bytes came, allowed are 1048576/)
+  })
+})
+
+describe('a control stream', () => {
+  let world: World
+  beforeEach(() => {
+    world = new World()
+  })
+  afterEach(() => world.end())
+
+  /** The channel of the opener, and that of the peer once it is there. */
+  async function channels(): Promise<{ near: MessageChannel; far: Promise<MessageChannel> }> {
+    const far = Promise.withResolvers<MessageChannel>()
+    await world.lane({ address: '127.64.0.1' }, { control: (_peer, channel) => far.resolve(channel) })
+    const lane = await world.lane({ address: '127.64.0.2' })
+    return { near: lane.openControl('127.64.0.1'), far: far.promise }
+  }
+
+  it('keeps messages that were sent before it was open, and their order', async () => {
+    const { near, far } = await channels()
+    for (let number = 0; number < 100; number += 1) near.send({ number, filling: 'x'.repeat(number * 500) })
+    const heard: number[] = []
+    const done = Promise.withResolvers<void>()
+    ;(await far).onMessage((message) => {
+      heard.push((message as { number: number }).number)
+      if (heard.length === 100) done.resolve()
+    })
+    await done.promise
+    expect(heard).toEqual(Array.from({ length: 100 }, (_, number) => number))
+  })
+
+  it('answers in the other direction and names its peer', async () => {
+    const { near, far } = await channels()
+    const answer = Promise.withResolvers<unknown>()
+    near.onMessage(answer.resolve)
+    const channel = await far
+    expect(channel.peer).toBe('127.64.0.2')
+    channel.send({ is: 'stop' })
+    expect(await answer.promise).toEqual({ is: 'stop' })
+  })
+
+  it('tells a clean end to both, after the last message', async () => {
+    const { near, far } = await channels()
+    const channel = await far
+    const heard: unknown[] = []
+    channel.onMessage((message) => heard.push(message))
+    const ends = [near, channel].map((end) => new Promise<Error | undefined>((resolve) => end.onEnd(resolve)))
+    near.send('last words')
+    near.close()
+    expect(await Promise.all(ends)).toEqual([undefined, undefined])
+    expect(heard).toEqual(['last words'])
+  })
+
+  it('ends with a reason when nobody takes control streams there', async () => {
+    await world.lane({ address: '127.64.0.1' })
+    const lane = await world.lane({ address: '127.64.0.2' })
+    const end = new Promise<Error | undefined>((resolve) => lane.openControl('127.64.0.1').onEnd(resolve))
+    expect((await end)?.message).toMatch(/127\.64\.0\.1 was reset: forbidden/)
+  })
+
+  it('refuses to send a message over 1 MiB', async () => {
+    const { near } = await channels()
+    expect(() => near.send('x'.repeat(MAX_MESSAGE_BYTES))).toThrow(RangeError)
+  })
+})

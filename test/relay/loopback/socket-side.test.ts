@@ -1,0 +1,202 @@
+/** Two real TCP connections joined by a stream must end, break and wait like one. */
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freePort, World } from './world.ts'
+
+const near = '127.64.0.2'
+const far = '127.64.0.3'
+const MiB = 1024 * 1024
+
+let world: World
+beforeEach(() => {
+  world = new World()
+})
+afterEach(() => world.end())
+
+/** A client on one side and the connection that a server on the other side got from it. */
+async function connected(): Promise<{ client: Socket; server: Socket; dial: () => Socket }> {
+  const accepted = Promise.withResolvers<Socket>()
+  const target = await world.server((socket) => accepted.resolve(socket))
+  const port = await freePort()
+  await world.lane({ address: near, ports: [port] })
+  await world.lane({ address: far, serves: [{ port, target: { host: '::1', port: target } }] })
+  const dial = (): Socket => connect({ host: far, port, allowHalfOpen: true })
+  const client = dial()
+  const server = await accepted.promise
+  return { client, server, dial }
+}
+
+/** The error that a socket ends with. */
+async function failureOf(socket: Socket): Promise<string | undefined> {
+  socket.resume()
+  const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException]
+  return error.code
+}
+
+describe('a socket behind a stream', () => {
+  it('keeps the answer coming after the client has finished its half', async () => {
+    const { client, server } = await connected()
+    client.end('question')
+    expect((await buffer(server)).toString()).toBe('question')
+    server.end('answer')
+    expect((await buffer(client)).toString()).toBe('answer')
+  })
+
+  it('keeps the question coming after the server has finished its half', async () => {
+    const { client, server } = await connected()
+    server.end('banner')
+    expect((await buffer(client)).toString()).toBe('banner')
+    client.end('question')
+    expect((await buffer(server)).toString()).toBe('question')
+  })
+
+  it('resets the server when the client resets', async () => {
+    const { client, server } = await connected()
+    client.write('x')
+    await once(server, 'data')
+    const failure = failureOf(server)
+    client.resetAndDestroy()
+    expect(await failure).toBe('ECONNRESET')
+  })
+
+  it('resets the client when the server resets, at once', async () => {
+    const { client, server } = await connected()
+    client.write('x')
+    await once(server, 'data')
+    const failure = failureOf(client)
+    const before = performance.now()
+    server.resetAndDestroy()
+    expect(await failure).toBe('ECONNRESET')
+    expect(performance.now() - before).toBeLessThan(50)
+  })
+
+  it('resets a writer whose reader has closed without reading', async () => {
+    const { client, server } = await connected()
+    server.destroy()
+    const failure = failureOf(client)
+    const block = randomBytes(MiB)
+    // A program that has read the end hears of a reset only when it writes.
+    const pump = (error?: Error | null): void => {
+      if (!error && !client.destroyed) client.write(block, pump)
+    }
+    pump()
+    expect(['ECONNRESET', 'EPIPE']).toContain(await failure)
+  })
+
+  it('resets the client of a port that nobody listens on, within 50 ms', async () => {
+    const port = await freePort()
+    const dead = await freePort()
+    await world.lane({ address: near, ports: [port] })
+    await world.lane({ address: far, serves: [{ port, target: { host: '::1', port: dead } }] })
+    const before = performance.now()
+    expect(await failureOf(connect({ host: far, port }))).toBe('ECONNRESET')
+    expect(performance.now() - before).toBeLessThan(50)
+  })
+
+  it('resets the client of an address that nobody has and of a port that nobody serves', async () => {
+    const port = await freePort()
+    await world.lane({ address: near, ports: [port] })
+    await world.lane({ address: far })
+    expect(await failureOf(connect({ host: far, port }))).toBe('ECONNRESET')
+    expect(await failureOf(connect({ host: '127.64.0.99', port }))).toBe('ECONNRESET')
+  })
+
+  it('carries 100 MiB each way at once, byte for byte', async () => {
+    const { client, server } = await connected()
+    const send = async (socket: Socket): Promise<string> => {
+      const hash = createHash('sha256')
+      for (let sent = 0; sent < 100; sent += 1) {
+        const block = randomBytes(MiB + sent) // odd sizes: cuts fall anywhere
+        hash.update(block)
+        if (!socket.write(block)) await once(socket, 'drain')
+      }
+      socket.end()
+      return hash.digest('hex')
+    }
+    const receive = async (socket: Socket): Promise<string> => {
+      const hash = createHash('sha256')
+      for await (const chunk of socket) hash.update(chunk as Buffer)
+      return hash.digest('hex')
+    }
+    const [fromClient, fromServer, atServer, atClient] = await Promise.all([
+      send(client),
+      send(server),
+      receive(server),
+      receive(client),
+    ])
+    expect(atServer).toBe(fromClient)
+    expect(atClient).toBe(fromServer)
+  })
+
+  it('stops its writer while its reader is slow, and lets others pass', async () => {
+    const { client, server, dial } = await connected()
+    server.pause()
+    let written = 0
+    const block = randomBytes(MiB)
+    const pump = (): void => {
+      while (client.write(block)) written += block.length
+      written += block.length
+    }
+    client.on('drain', pump)
+    pump()
+    // Kernel buffers and the window fill, then nothing moves any more.
+    await expect.poll(() => client.writableLength, { timeout: 5_000 }).toBeGreaterThan(0)
+    await expect
+      .poll(
+        async () => {
+          const before = written
+          await new Promise((resolve) => setTimeout(resolve, 100))
+          return written - before
+        },
+        { timeout: 8_000 },
+      )
+      .toBe(0)
+    expect(written).toBeLessThan(64 * MiB)
+    const other = dial()
+    other.write('hello')
+    await once(other, 'connect')
+    client.off('drain', pump)
+    client.end()
+    let received = 0
+    for await (const chunk of server) received += (chunk as Buffer).length
+    expect(received).toBe(written)
+    other.destroy()
+  })
+
+  it('joins a program to its own server when it dials its own address', async () => {
+    const target = await world.server((socket) => socket.pipe(socket))
+    const port = await freePort()
+    await world.lane({
+      address: near,
+      ports: [port],
+      serves: [{ port, target: { host: '::1', port: target } }],
+    })
+    const client = connect({ host: near, port, allowHalfOpen: true })
+    client.end('echo')
+    expect((await buffer(client)).toString()).toBe('echo')
+  })
+
+  it('leaves no descriptor behind, and holds none for a peer that is idle', async () => {
+    const target = await world.server((socket) => socket.pipe(socket))
+    const port = await freePort()
+    await world.lane({ address: near, ports: [port] })
+    for (let peer = 10; peer < 60; peer += 1) {
+      await world.lane({
+        address: `127.64.0.${peer}`,
+        serves: [{ port, target: { host: '::1', port: target } }],
+      })
+    }
+    const descriptors = (): number => readdirSync('/proc/self/fd').length
+    const before = descriptors()
+    for (let peer = 10; peer < 60; peer += 1) {
+      const client = connect({ host: `127.64.0.${peer}`, port, allowHalfOpen: true })
+      client.end('echo')
+      expect((await buffer(client)).toString()).toBe('echo')
+    }
+    await expect.poll(descriptors).toBeLessThanOrEqual(before)
+  })
+})
