@@ -11,6 +11,9 @@ import type { Ledger } from './ledger.ts'
 import type { PodEvent, Pods, PodsOutput, StartRequest } from './pods/index.ts'
 import type { FunctionEnd, FunctionHandle, FunctionProvider } from './provider.ts'
 
+/** An executor that Spark has told to go is given this long before it is told by us. */
+const GOES_BY_ITSELF_MS = 1_000
+
 /** What every payload of this run has in common. */
 export type PayloadFrame = Omit<FunctionPayload, 'address' | 'token' | 'pod' | 'sparkVersion'>
 
@@ -95,8 +98,13 @@ export class Functions implements PodsOutput {
     })
   }
 
+  /**
+   * Spark deletes a pod right after it has told the executor to go, which then exits 0 by
+   * itself: a SIGTERM at once would turn that into an error in everybody's log.
+   */
   stopFunction(uid: string, reason: string, graceMs: number): void {
-    this.#tell(uid, { is: 'stop', reason, graceMs })
+    const pauseMs = Math.min(GOES_BY_ITSELF_MS, graceMs / 2)
+    setTimeout(() => this.#tell(uid, { is: 'stop', reason, graceMs: graceMs - pauseMs }), pauseMs).unref()
   }
 
   drainFunction(uid: string, reason: string): void {

@@ -6,13 +6,12 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
-import { networkInterfaces } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import type { CommandContext } from '../cli/context.ts'
 import type { AgentOptions, SubmitOptions } from '../cli/options/index.ts'
-import { startTunnel } from '../relay/loopback/tunnel.ts'
-import type { Tunnel } from '../relay/loopback/tunnel-types.ts'
+import { endpointOverrides } from '../relay/endpoint/from-options.ts'
+import { hasIpv6Loopback, type ServePort, startTunnel, type Tunnel } from '../relay/loopback/index.ts'
 import { systemClock } from '../relay/time/clock.ts'
 import { AgentError } from './errors.ts'
 import { type Facade, startFacade } from './facade/index.ts'
@@ -216,12 +215,6 @@ class RunningSession implements Session {
     return { driverRpc, driverBlocks, executorBlocks, facade, ui } as SessionPorts
   }
 
-  get #hasIpv6Loopback(): boolean {
-    return Object.values(networkInterfaces()).some((addresses) =>
-      addresses?.some(({ address }) => address === '::1'),
-    )
-  }
-
   async #applySettings(ports: SessionPorts, tokenFile: string): Promise<AppliedSettings> {
     const { options, sparkArguments, sparkHome, sparkVersion, writeLine } = this.#given
     const { facade, ui, ...sparkPorts } = ports
@@ -236,7 +229,7 @@ class RunningSession implements Session {
       propertiesFile,
       namespace: NAMESPACE,
       driverAddress: DRIVER_ADDRESS,
-      bindAddress: this.#hasIpv6Loopback ? '[::1]' : DRIVER_ADDRESS,
+      bindAddress: hasIpv6Loopback() ? '[::1]' : DRIVER_ADDRESS,
       ports: sparkPorts,
       uiPort: ui,
       maxExecutors: options.maxExecutors,
@@ -271,9 +264,8 @@ class RunningSession implements Session {
 
   async #startTunnel(relays: readonly string[], signer: Signer, ports: SessionPorts): Promise<void> {
     const { options } = this.#given
-    const target = this.#hasIpv6Loopback ? {} : { target: { host: DRIVER_ADDRESS } }
-    const serve = (port: number) =>
-      'target' in target ? { port, target: { ...target.target, port } } : { port }
+    const serve = (port: number): ServePort =>
+      hasIpv6Loopback() ? { port } : { port, target: { host: DRIVER_ADDRESS, port } }
     this.#tunnel = await startTunnel({
       app: this.app,
       address: DRIVER_ADDRESS,
@@ -281,7 +273,7 @@ class RunningSession implements Session {
       relays,
       tlsCaFile: options.tlsCa,
       // Listening on the driver's own ports as well keeps another job from picking them.
-      dials: this.#hasIpv6Loopback
+      dials: hasIpv6Loopback()
         ? [
             { port: ports.driverRpc, class: 'urgent' },
             { port: ports.driverBlocks, class: 'bulk' },
@@ -290,7 +282,7 @@ class RunningSession implements Session {
         : [{ port: ports.executorBlocks, class: 'bulk' }],
       serves: [serve(ports.driverRpc), serve(ports.driverBlocks)],
       onControl: (peer, channel) => this.#functions?.handleControl(peer, channel),
-      endpoint: endpointOverrides(options),
+      endpoint: endpointOverrides(options) as Record<string, number>,
       logger: this.#logger.child({ part: 'tunnel' }),
     })
     this.#tunnel.ended.then((error) => {
@@ -430,21 +422,7 @@ interface SessionPorts {
   readonly ui: number
 }
 
-const endpointKeys = [
-  'handshakeMs',
-  'keepaliveMs',
-  'silenceMs',
-  'lingerMs',
-  'windowBytes',
-  'budgetBytes',
-  'sendBudgetBytes',
-] as const
-
-function endpointOverrides(options: SubmitOptions | AgentOptions): Record<string, number> {
-  return Object.fromEntries(endpointKeys.map((key) => [key, options[key]]))
-}
-
-/** The same for the shims, which read them as their options. */
+/** Endpoint options for the shims, which read them as theirs. */
 function endpointEnvironment(options: SubmitOptions | AgentOptions): Record<string, string> {
   return {
     SLR_HANDSHAKE: `${options.handshakeMs}ms`,

@@ -62,7 +62,7 @@ export const endpointOptions = {
     says: 'bytes a peer may send on a new stream before it waits for credit; a stream moves at most one window a round trip until it has grown',
     min: 64 * KiB,
     max: 16 * MiB,
-    default: 1 * MiB,
+    default: 256 * KiB,
   }),
   budgetBytes: bytes('--budget', {
     says: 'credit that all streams together may hold out, a class; received bytes never take more memory',
