@@ -6,12 +6,10 @@ import type { TrafficClass } from '../wire/control.ts'
 import type { Pipe, PipeEvents } from './pipe.ts'
 import { Slab } from './slab.ts'
 import type { ReadSocket, SocketReader, SocketReaderOptions } from './socket-reader.ts'
-import { WriteLedger } from './write-ledger.ts'
+import { isWorthCopying, WriteLedger } from './write-ledger.ts'
 
 /** What end() gives the other side to take the rest and to close, ms. */
 const END_MS = 1_000
-/** A slice under this share of its slab is copied when it has to wait, or it would pin the rest. */
-const PIN_SHARE = 8
 
 export interface SocketPipeOptions {
   readonly name: string
@@ -88,7 +86,7 @@ export class SocketPipe implements Pipe {
     if (this.#state === 'ending' || this.#state === 'over' || bytes.length === 0) return
     const socket = this.socket
     const backlog = this.#isCorked ? this.#backlogBeforeCork : socket.writableLength
-    if (backlog > 0 && slab !== undefined && bytes.length < slab.bytes.length / PIN_SHARE) {
+    if (backlog > 0 && slab !== undefined && isWorthCopying(bytes, slab)) {
       this.#ledger.push(undefined)
       socket.write(Buffer.from(bytes), this.#handleWritten)
     } else if (this.#isCorked) {

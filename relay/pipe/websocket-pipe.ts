@@ -8,7 +8,7 @@ import type { WebSocket } from 'ws'
 import type { TrafficClass } from '../wire/control.ts'
 import type { Pipe, PipeEvents } from './pipe.ts'
 import { Slab } from './slab.ts'
-import { WriteLedger } from './write-ledger.ts'
+import { isWorthCopying, WriteLedger } from './write-ledger.ts'
 
 /** Longest message that we send, bytes. */
 export const MAX_MESSAGE_BYTES = 64 * 1024
@@ -45,6 +45,7 @@ export class WebSocketPipe implements Pipe {
   #gathered: Uint8Array[] = []
   #gatheredBytes = 0
   #isCorked = false
+  #backlogBeforeCork = 0
   #owesDrained = false
   #error: Error | undefined
 
@@ -89,13 +90,17 @@ export class WebSocketPipe implements Pipe {
       return
     }
     this.#sendGathered()
-    for (let at = 0; at < bytes.length; at += MAX_MESSAGE_BYTES) {
-      this.#send(bytes.subarray(at, at + MAX_MESSAGE_BYTES), slab)
+    const backlog = this.#isCorked ? this.#backlogBeforeCork : this.#webSocket.bufferedAmount
+    const isCopied = backlog > 0 && slab !== undefined && isWorthCopying(bytes, slab)
+    const kept = isCopied ? Buffer.from(bytes) : bytes
+    for (let at = 0; at < kept.length; at += MAX_MESSAGE_BYTES) {
+      this.#send(kept.subarray(at, at + MAX_MESSAGE_BYTES), isCopied ? undefined : slab)
     }
     if (!this.#isCorked && this.#webSocket.bufferedAmount > 0) this.#owesDrained = true
   }
 
   cork(): void {
+    this.#backlogBeforeCork = this.#webSocket.bufferedAmount
     this.#isCorked = true
     this.#socket.cork()
   }

@@ -4,6 +4,14 @@
  */
 import type { Slab } from './slab.ts'
 
+/**
+ * Should these bytes of `slab` be copied when they have to wait? A slice pins the whole slab:
+ * under an eighth of it, the copy is the smaller price.
+ */
+export function isWorthCopying(bytes: Uint8Array, slab: Slab): boolean {
+  return bytes.length < slab.bytes.length / 8
+}
+
 /** Below this many finished entries their places are not worth being given back. */
 const COMPACT_AT = 1024
 

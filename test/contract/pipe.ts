@@ -1,0 +1,194 @@
+/** What a pipe is, whatever carries it. Run by test/relay/pipe/ over every transport. */
+import { createHash, randomFillSync } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Pipe } from '../../relay/pipe/pipe.ts'
+import { Slab, SlabPool } from '../../relay/pipe/slab.ts'
+import { PipeRecorder, type PipeWorld } from '../helper/pipe-world.ts'
+
+const MiB = 1024 * 1024
+
+interface Ends {
+  readonly world: PipeWorld
+  readonly dialled: Pipe
+  readonly accepted: Pipe
+  readonly atDialled: PipeRecorder
+  readonly atAccepted: PipeRecorder
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+export function describePipe(name: string, start: () => Promise<PipeWorld>): void {
+  const connect = async (): Promise<Ends> => {
+    const world = await start()
+    onTestFinished(() => world.stop())
+    const { dialled, accepted } = await world.pair()
+    const ends = { world, dialled, accepted, atDialled: new PipeRecorder(), atAccepted: new PipeRecorder() }
+    dialled.start(ends.atDialled)
+    accepted.start(ends.atAccepted)
+    return ends
+  }
+
+  describe(`a pipe over ${name}`, () => {
+    it('delivers bytes in order, both ways, whatever the size of the writes', async () => {
+      const { dialled, accepted, atDialled, atAccepted } = await connect()
+      const sizes = [
+        1, 2, 15, 16, 17, 4095, 4096, 16_383, 16_384, 16_385, 65_536, 65_537, 262_144, 3, 700_001,
+      ]
+      const sent = sizes.map((size) => randomFillSync(Buffer.alloc(size)))
+      for (const bytes of sent) {
+        dialled.write(bytes)
+        accepted.write(bytes)
+        await nextTurn()
+      }
+      const all = Buffer.concat(sent)
+      await atAccepted.until(() => atAccepted.bytes === all.length)
+      await atDialled.until(() => atDialled.bytes === all.length)
+      expect(sha256(atAccepted.all)).toBe(sha256(all))
+      expect(sha256(atDialled.all)).toBe(sha256(all))
+    })
+
+    it('keeps what comes before start()', async () => {
+      const world = await start()
+      onTestFinished(() => world.stop())
+      const { dialled, accepted } = await world.pair()
+      const atDialled = new PipeRecorder()
+      const atAccepted = new PipeRecorder()
+      dialled.start(atDialled)
+      dialled.write(Buffer.from('early'))
+      accepted.write(Buffer.from('early too'))
+      await atDialled.until(() => atDialled.bytes === 9)
+      accepted.start(atAccepted)
+      await atAccepted.until(() => atAccepted.bytes === 5)
+      expect(atAccepted.all.toString()).toBe('early')
+    })
+
+    it('gathers what is written while corked, in order', async () => {
+      const { dialled, atAccepted } = await connect()
+      const parts = [20, 16, 70_000, 16, 5_000, 1, 16].map((size) => randomFillSync(Buffer.alloc(size)))
+      dialled.cork()
+      for (const part of parts) dialled.write(part)
+      expect(dialled.queuedBytes).toBeGreaterThan(0)
+      dialled.uncork()
+      const all = Buffer.concat(parts)
+      await atAccepted.until(() => atAccepted.bytes === all.length)
+      expect(sha256(atAccepted.all)).toBe(sha256(all))
+    })
+
+    it('forwards slabs without losing or changing a byte, and gives every one of them back', async () => {
+      const { world, dialled, accepted, atDialled, atAccepted } = await connect()
+      atAccepted.onData = (slab, from, to) => accepted.write(slab.bytes.subarray(from, to), slab)
+      const sent = randomFillSync(Buffer.alloc(24 * MiB))
+      for (let at = 0; at < sent.length; at += 300_000) dialled.write(sent.subarray(at, at + 300_000))
+      await atDialled.until(() => atDialled.bytes === sent.length)
+      expect(sha256(atDialled.all)).toBe(sha256(sent))
+      expect(accepted.queuedBytes).toBe(0)
+      dialled.destroy()
+      await atAccepted.until(() => atAccepted.closes === 1)
+      await atDialled.until(() => atDialled.closes === 1)
+      await nextTurn()
+      expect(world.serverPool.outstanding).toBe(0)
+      expect(world.clientPool.outstanding).toBe(0)
+    })
+
+    it('holds a slab until the kernel has its bytes, then says drained, once', async () => {
+      const { dialled, atDialled, atAccepted } = await connect()
+      const pool = new SlabPool(256 * 1024, 0)
+      const count = 128
+      for (let i = 0; i < count; i += 1) {
+        const slab = pool.take()
+        slab.bytes.fill(i)
+        dialled.write(slab.bytes, slab)
+        slab.release()
+      }
+      expect(dialled.queuedBytes).toBeGreaterThan(0)
+      expect(pool.outstanding).toBeGreaterThan(0)
+      await atDialled.until(() => atDialled.drains === 1)
+      expect(dialled.queuedBytes).toBe(0)
+      await atAccepted.until(() => atAccepted.bytes === count * pool.slabBytes)
+      expect(pool.outstanding).toBe(0)
+      expect(atDialled.drains).toBe(1)
+      const all = atAccepted.all
+      for (let i = 0; i < count; i += 1) expect(all[i * pool.slabBytes + 7]).toBe(i)
+    })
+
+    it('gives slabs back when it is destroyed with a backlog', async () => {
+      const { dialled, atDialled, atAccepted } = await connect()
+      const pool = new SlabPool(256 * 1024, 0)
+      for (let i = 0; i < 128; i += 1) {
+        const slab = pool.take()
+        dialled.write(slab.bytes, slab)
+        slab.release()
+      }
+      dialled.destroy()
+      await atDialled.until(() => atDialled.closes === 1)
+      expect(pool.outstanding).toBe(0)
+      await atAccepted.until(() => atAccepted.closes === 1)
+    })
+
+    it('does not pin a big slab for a small slice that has to wait', async () => {
+      const { dialled, atAccepted } = await connect()
+      const filler = Buffer.alloc(32 * MiB, 1)
+      dialled.write(filler)
+      expect(dialled.queuedBytes).toBeGreaterThan(0)
+      const slab = new Slab(Buffer.alloc(256 * 1024, 2))
+      dialled.write(slab.bytes.subarray(0, 100), slab)
+      expect(slab.isShared).toBe(false)
+      slab.bytes.fill(3)
+      await atAccepted.until(() => atAccepted.bytes === filler.length + 100)
+      expect(atAccepted.all.subarray(filler.length).equals(Buffer.alloc(100, 2))).toBe(true)
+    })
+
+    it('end() sends what is queued, then both sides are closed without a reason', async () => {
+      const { dialled, atDialled, atAccepted } = await connect()
+      const sent = randomFillSync(Buffer.alloc(4 * MiB))
+      dialled.write(sent)
+      dialled.end()
+      dialled.end()
+      dialled.write(Buffer.from('too late'))
+      await atAccepted.until(() => atAccepted.closes === 1)
+      await atDialled.until(() => atDialled.closes === 1)
+      expect(sha256(atAccepted.all)).toBe(sha256(sent))
+      expect(atAccepted.error).toBeUndefined()
+      expect(atDialled.error).toBeUndefined()
+    })
+
+    it('end() loses nothing though the other side is still sending', async () => {
+      const { dialled, accepted, atAccepted } = await connect()
+      accepted.write(Buffer.alloc(2 * MiB, 1)) // unread when the dialling side ends
+      dialled.write(Buffer.from('the last words'))
+      dialled.end()
+      await atAccepted.until(() => atAccepted.closes === 1)
+      expect(atAccepted.all.toString()).toBe('the last words')
+    })
+
+    it('destroy() ends both sides, each told once, and nothing comes after', async () => {
+      const { dialled, accepted, atDialled, atAccepted } = await connect()
+      accepted.destroy()
+      accepted.destroy()
+      await atDialled.until(() => atDialled.closes === 1)
+      await atAccepted.until(() => atAccepted.closes === 1)
+      dialled.write(Buffer.from('nobody'))
+      dialled.end()
+      dialled.destroy()
+      await nextTurn()
+      expect([atDialled.closes, atAccepted.closes]).toEqual([1, 1])
+      expect(atAccepted.bytes).toBe(0)
+    })
+
+    it('tells of the end also when it was over before start()', async () => {
+      const world = await start()
+      onTestFinished(() => world.stop())
+      const { dialled, accepted } = await world.pair()
+      const atDialled = new PipeRecorder()
+      dialled.start(atDialled)
+      accepted.destroy()
+      await atDialled.until(() => atDialled.closes === 1)
+      const atAccepted = new PipeRecorder()
+      accepted.start(atAccepted)
+      await atAccepted.until(() => atAccepted.closes === 1)
+    })
+  })
+}
