@@ -157,5 +157,5 @@ export const commands: readonly Command[] = [
   }),
 ]
 
-/** Variables that are no options: two for people, two by which the agent knows its own children. */
-export const otherVariables = ['SLR_SECRET', 'SLR_CACHE', 'SLR_RUN', 'SLR_DRIVER'] as const
+/** Variables that are no options. */
+export const otherVariables = ['SLR_SECRET', 'SLR_CACHE'] as const

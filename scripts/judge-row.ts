@@ -20,13 +20,12 @@ export function judgeRow(row: Row, results: TestFiles, absolute: (file: string) 
     return { is: 'NOT RUN', durationMs: 0, says: row.because ?? 'there is no test yet' }
   const parts = row.tests.map(({ file, name }) => {
     const result = results.find((each) => each.name === absolute(file))
-    const tests =
-      result?.assertionResults.filter(({ fullName }) => name === undefined || name.test(fullName)) ?? []
-    const isUnloaded = result?.status === 'failed' && result.assertionResults.length === 0
+    const tests = result?.tests.filter(({ fullName }) => name === undefined || name.test(fullName)) ?? []
+    const isUnloaded = result?.isLoaded === false
     return { file, tests, isUnloaded }
   })
   const tests = parts.flatMap((part) => part.tests)
-  const durationMs = tests.reduce((sum, test) => sum + (test.duration ?? 0), 0)
+  const durationMs = tests.reduce((sum, test) => sum + test.durationMs, 0)
   const failed = tests.filter(({ status }) => status === 'failed')
   const unloaded = parts.filter(({ isUnloaded }) => isUnloaded)
   if (failed.length > 0)

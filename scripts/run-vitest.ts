@@ -3,23 +3,22 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { z } from 'zod'
 
-const report = z.object({
-  testResults: z.array(
-    z.object({
-      name: z.string(),
-      status: z.string(),
-      message: z.string().optional(),
-      assertionResults: z.array(
-        z.object({
-          fullName: z.string(),
-          status: z.enum(['passed', 'failed', 'skipped', 'pending', 'todo', 'disabled']),
-          duration: z.number().nullish(),
-        }),
-      ),
-    }),
-  ),
-})
-export type TestFiles = z.infer<typeof report>['testResults']
+const testFiles = z.array(
+  z.object({
+    /** Absolute path. */
+    name: z.string(),
+    /** False: it threw before its tests could be told. */
+    isLoaded: z.boolean(),
+    tests: z.array(
+      z.object({
+        fullName: z.string(),
+        status: z.enum(['passed', 'failed', 'skipped', 'pending']),
+        durationMs: z.number(),
+      }),
+    ),
+  }),
+)
+export type TestFiles = z.infer<typeof testFiles>
 
 export interface VitestRun {
   readonly exitCode: number
@@ -31,21 +30,14 @@ export interface VitestRun {
 export function runVitest(args: readonly string[], env: NodeJS.ProcessEnv = process.env): VitestRun {
   const file = `.cache/test-results-${process.pid}.json`
   mkdirSync('.cache', { recursive: true })
-  const ran = spawnSync(
-    process.execPath,
-    [
-      'node_modules/vitest/vitest.mjs',
-      'run',
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile.json=${file}`,
-      ...args,
-    ],
-    { stdio: 'inherit', env },
-  )
+  const reporters = ['--reporter=default', '--reporter=./scripts/vitest-results.ts']
+  const ran = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...args], {
+    stdio: 'inherit',
+    env: { ...env, SLR_TEST_RESULTS: file },
+  })
   const exitCode = ran.status ?? 1
   try {
-    return { exitCode, files: report.parse(JSON.parse(readFileSync(file, 'utf8'))).testResults }
+    return { exitCode, files: testFiles.parse(JSON.parse(readFileSync(file, 'utf8'))) }
   } catch {
     return { exitCode: exitCode || 1, files: [] }
   } finally {
@@ -55,11 +47,9 @@ export function runVitest(args: readonly string[], env: NodeJS.ProcessEnv = proc
 
 /** A file that could not be loaded, and an error outside of any test, count as one failed each. */
 export function countTests(run: VitestRun): { readonly passed: number; readonly failed: number } {
-  const tests = run.files.flatMap((file) => file.assertionResults)
+  const tests = run.files.flatMap((file) => file.tests)
   const passed = tests.filter(({ status }) => status === 'passed').length
-  const unloaded = run.files.filter(
-    (file) => file.status === 'failed' && file.assertionResults.every(({ status }) => status !== 'failed'),
-  )
+  const unloaded = run.files.filter(({ isLoaded }) => !isLoaded)
   const failed = tests.filter(({ status }) => status === 'failed').length + unloaded.length
   return { passed, failed: failed === 0 && run.exitCode !== 0 ? 1 : failed }
 }

@@ -2,14 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { judgeRow } from '../../scripts/judge-row.ts'
 import { countTests, type TestFiles } from '../../scripts/run-vitest.ts'
 
-type Status = TestFiles[number]['assertionResults'][number]['status']
-function file(name: string, tests: Record<string, Status>, status = 'passed'): TestFiles[number] {
-  const assertionResults = Object.entries(tests).map(([fullName, is]) => ({
-    fullName,
-    status: is,
-    duration: 100,
-  }))
-  return { name: `/root/${name}`, status, assertionResults }
+type Status = TestFiles[number]['tests'][number]['status']
+function file(name: string, tests: Record<string, Status>, isLoaded = true): TestFiles[number] {
+  const all = Object.entries(tests).map(([fullName, status]) => ({ fullName, status, durationMs: 100 }))
+  return { name: `/root/${name}`, isLoaded, tests: all }
 }
 const absolute = (name: string) => `/root/${name}`
 const row = (...tests: { file: string; name?: RegExp }[]) => ({ area: 'a', what: 'w', tests })
@@ -17,7 +13,7 @@ const row = (...tests: { file: string; name?: RegExp }[]) => ({ area: 'a', what:
 describe('judgeRow', () => {
   const results = [
     file('a.ts', { 'one passes': 'passed', 'two passes': 'passed' }),
-    file('b.ts', { 'three fails': 'failed', 'four waits': 'skipped' }, 'failed'),
+    file('b.ts', { 'three fails': 'failed', 'four waits': 'skipped' }),
   ]
 
   it('passes a row whose every test ran and passed, and adds their time', () => {
@@ -51,7 +47,7 @@ describe('judgeRow', () => {
   })
 
   it('fails a row whose file could not be loaded', () => {
-    expect(judgeRow(row({ file: 'd.ts' }), [file('d.ts', {}, 'failed')], absolute)).toMatchObject({
+    expect(judgeRow(row({ file: 'd.ts' }), [file('d.ts', {}, false)], absolute)).toMatchObject({
       is: 'FAILED',
     })
   })
@@ -60,7 +56,7 @@ describe('judgeRow', () => {
 describe('countTests', () => {
   it('counts a file that could not be loaded, and an error outside of tests, as a failure each', () => {
     expect(
-      countTests({ exitCode: 1, files: [file('a.ts', { one: 'passed' }), file('b.ts', {}, 'failed')] }),
+      countTests({ exitCode: 1, files: [file('a.ts', { one: 'passed' }), file('b.ts', {}, false)] }),
     ).toEqual({ passed: 1, failed: 1 })
     expect(countTests({ exitCode: 1, files: [file('a.ts', { one: 'passed' })] })).toEqual({
       passed: 1,
