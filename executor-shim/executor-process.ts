@@ -6,6 +6,9 @@ import { ShimError } from './errors.ts'
 import type { JvmCommand } from './jvm-command.ts'
 import { peakResidentBytes } from './resident.ts'
 
+/** How often its memory is looked at. */
+const LOOK_MS = 1000
+
 export interface ExecutorEnd {
   readonly code: number | null
   readonly signal: string | null
@@ -25,8 +28,11 @@ export class ExecutorProcess {
     this.pid = pid
     this.stdout = child.stdout as Readable // there is one: stdio says pipe
     this.stderr = child.stderr as Readable
+    const looking = setInterval(() => this.peakBytes(), LOOK_MS)
+    looking.unref()
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
+        clearInterval(looking)
         // Python workers of a killed JVM would hold its outputs, and work on.
         killGroup(pid)
         resolve({ code, signal })

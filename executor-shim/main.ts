@@ -3,6 +3,9 @@
  * provider, never by hand. The payload is the first line of stdin, never an argument, because
  * it holds secrets; the end of stdin means that whoever started us is gone.
  */
+import type { CommandContext } from '../cli/context.ts'
+import type { ShimOptions } from '../cli/options/index.ts'
+import { endpointLimitsOf } from './endpoint-options.ts'
 
 /** How a shim ends. Providers and the agent tell ends apart by these. */
 export const shimExit = {
@@ -18,24 +21,17 @@ export const shimExit = {
   lifetime: 124,
 } as const
 
-/** Environment that the shim reads. Everything else comes with the payload. */
-export interface ShimEnvironment {
-  /** Where Spark is. Required. */
-  readonly SPARK_HOME?: string
-  /** Java to run; else `java` on PATH. */
-  readonly JAVA_HOME?: string
-  readonly PATH?: string
-  /** Writable folder for the JVM's cwd, local dirs and temporary files. Default: a new folder under TMPDIR. */
-  readonly SLR_WORK_DIR?: string
-  /** File that takes the JVM's stdout and stderr. Default: none is kept beyond the last lines. */
-  readonly SLR_LOG_FILE?: string
-}
-
 /**
  * Runs one executor to its end and settles with an exit code out of `shimExit`; never rejects.
- * The caller (cli/main.ts) ends the process with it.
+ * The program (cli/program.ts) ends the process with it.
  */
-export async function runShim(): Promise<number> {
+export async function runShim(options: ShimOptions, context: CommandContext): Promise<number> {
   const { liveAsShim } = await import('./shim.ts')
-  return liveAsShim(process.env, process.stdin)
+  const settings = {
+    workDir: options.workDir,
+    executorLog: options.executorLog,
+    sparkHome: options.sparkHome ?? process.env.SPARK_HOME,
+    endpoint: endpointLimitsOf(options),
+  }
+  return liveAsShim(settings, process.stdin, context.logger)
 }

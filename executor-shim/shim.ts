@@ -2,10 +2,9 @@
  * Carries out an executor's life: feeds life.ts with what happens (tunnel, JVM, control
  * stream, stdin, time) and does what it says. Used by main.ts only.
  */
-import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { type Logger, pino } from 'pino'
+import type { Logger } from 'pino'
 import type { MessageChannel, Tunnel, TunnelOptions } from '../relay/loopback/tunnel-types.ts'
 import { agentMessage, type ShimMessage } from './control.ts'
 import { ShimError } from './errors.ts'
@@ -13,7 +12,6 @@ import { ExecutorProcess } from './executor-process.ts'
 import { jvmCommand, missingFromPod } from './jvm-command.ts'
 import { JvmLog } from './jvm-log.ts'
 import { type Deed, type Life, type LifeEvent, step } from './life.ts'
-import type { ShimEnvironment } from './main.ts'
 import type { FunctionPayload } from './payload.ts'
 import { readPayload } from './payload-input.ts'
 import { sparkVersionAt } from './spark-version.ts'
@@ -29,12 +27,23 @@ const CLOSE_MS = 11_000
 /** The JVM's grace when the driver or the relay is gone: there is nothing to hand over. */
 const ORPHAN_GRACE_MS = 1000
 
+/** What a shim needs of the command's options. */
+export interface ShimSettings {
+  /** Writable folder for the JVM's cwd, local dirs and temporary files. Default: a new folder under TMPDIR. */
+  readonly workDir?: string | undefined
+  /** File that takes the JVM's stdout and stderr. Default: none, only the last lines are kept. */
+  readonly executorLog?: string | undefined
+  /** The Spark to run. Required. */
+  readonly sparkHome?: string | undefined
+  /** Limits of both endpoints; defaults of the endpoint where missing. */
+  readonly endpoint?: Record<string, number>
+}
+
 /** See runShim() in main.ts. */
-export async function liveAsShim(environment: ShimEnvironment, input: Readable): Promise<number> {
-  const log = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }))
+export async function liveAsShim(settings: ShimSettings, input: Readable, log: Logger): Promise<number> {
   try {
     const { payload, parentGone } = await readPayload(input)
-    const shim = new Shim(payload, environment, log.child({ pod: payload.pod.name }))
+    const shim = new Shim(payload, settings, log.child({ pod: payload.pod.name }))
     void parentGone.then(() => shim.feed({ is: 'end', cause: 'parent-gone', graceMs: 0 }))
     return await shim.live()
   } catch (error) {
@@ -46,7 +55,7 @@ export async function liveAsShim(environment: ShimEnvironment, input: Readable):
 
 class Shim {
   readonly #payload: FunctionPayload
-  readonly #environment: ShimEnvironment
+  readonly #settings: ShimSettings
   readonly #log: Logger
   readonly #over: Promise<number>
   #settle: (exitCode: number) => void = () => {}
@@ -58,10 +67,12 @@ class Shim {
   #jvmLog: JvmLog | undefined
   #traffic: TrafficReport | undefined
   #rpcOpened = false
+  /** Whether the JVM can bind ::1; found out before the tunnel starts, which delivers there. */
+  #ipv6 = true
 
-  constructor(payload: FunctionPayload, environment: ShimEnvironment, log: Logger) {
+  constructor(payload: FunctionPayload, settings: ShimSettings, log: Logger) {
     this.#payload = payload
-    this.#environment = environment
+    this.#settings = settings
     this.#log = log
     this.#token = payload.token
     this.#over = new Promise((resolve) => {
@@ -121,8 +132,9 @@ class Shim {
   async #attach(): Promise<void> {
     const { address, driverAddress, pod } = this.#payload
     const sparkVersion = this.#checkedSparkVersion()
-    const workDir = makeWorkDir(this.#environment.SLR_WORK_DIR)
-    const { startTunnel } = await import('../relay/loopback/tunnel.ts')
+    const workDir = makeWorkDir(this.#settings.workDir)
+    const { startTunnel, hasIpv6Loopback } = await import('../relay/loopback/index.ts')
+    this.#ipv6 = hasIpv6Loopback()
     const tunnel = await startTunnel(await this.#tunnelOptions(workDir))
     if (this.#life.is === 'over') return void tunnel.close()
     this.#tunnel = tunnel
@@ -149,10 +161,7 @@ class Shim {
       attachedMs: Math.round(performance.now()),
     })
     this.#assertVersion(sparkVersion)
-    this.#traffic = new TrafficReport(tunnel, TRAFFIC_MS, (message) => {
-      this.#executor?.peakBytes()
-      this.#send(message)
-    })
+    this.#traffic = new TrafficReport(tunnel, TRAFFIC_MS, (message) => this.#send(message))
     this.feed({ is: 'attached' })
   }
 
@@ -179,6 +188,7 @@ class Shim {
       serves: [
         { port: ports.executorBlocks, target: { host: this.#bindHost(), port: ports.executorBlocks } },
       ],
+      ...(this.#settings.endpoint === undefined ? {} : { endpoint: this.#settings.endpoint }),
       onStream: (peer, port) => this.#handleStream(peer, port),
       logger: this.#log,
     }
@@ -186,19 +196,19 @@ class Shim {
 
   async #startJvm(): Promise<void> {
     const { pod, confDir, address } = this.#payload
-    const workDir = makeWorkDir(this.#environment.SLR_WORK_DIR)
+    const workDir = makeWorkDir(this.#settings.workDir)
     const jvm = jvmCommand(pod, functionEnvironment(process.env), {
-      sparkHome: this.#environment.SPARK_HOME ?? '',
-      java: this.#environment.JAVA_HOME ? join(this.#environment.JAVA_HOME, 'bin/java') : 'java',
+      sparkHome: this.#settings.sparkHome ?? '',
+      java: process.env.JAVA_HOME ? join(process.env.JAVA_HOME, 'bin/java') : 'java',
       workDir,
       confDir: writeConfDir(workDir, confDir),
       address,
-      ipv6: hasIpv6Loopback(),
+      ipv6: this.#ipv6,
     })
     const executor = await ExecutorProcess.start(jvm)
     this.#executor = executor
     const jvmLog = new JvmLog({
-      file: this.#environment.SLR_LOG_FILE,
+      file: this.#settings.executorLog,
       send: (lines, dropped) => this.#send({ is: 'log', lines: [...lines], dropped }),
       diskFullHint: () =>
         `spark-lambda-relay: the work folder of ${pod.name} is full (${describeDisk(workDir)}): give functions a larger disk, or use more executors`,
@@ -234,6 +244,7 @@ class Shim {
     if (this.#rpcOpened || port !== this.#payload.ports.driverRpc || peer !== this.#payload.driverAddress)
       return
     this.#rpcOpened = true
+    this.#executor?.peakBytes() // a JVM that lives a second was seen once at least
     this.#send({ is: 'rpc-opened' })
   }
 
@@ -287,7 +298,7 @@ class Shim {
         `the pod's environment lacks ${missing.join(', ')}: it was not made by Spark`,
       )
     }
-    const home = this.#environment.SPARK_HOME
+    const home = this.#settings.sparkHome
     if (home === undefined || home === '') {
       throw new ShimError(
         'environment',
@@ -303,23 +314,17 @@ class Shim {
     if (found === wanted) return
     throw new ShimError(
       'version',
-      `the function has Spark ${found}, the driver runs ${wanted}: give both the same (SPARK_HOME=${this.#environment.SPARK_HOME})`,
+      `the function has Spark ${found}, the driver runs ${wanted}: give both the same (SPARK_HOME=${this.#settings.sparkHome})`,
     )
   }
 
   #bindHost(): string {
-    return hasIpv6Loopback() ? '::1' : this.#payload.address
+    return this.#ipv6 ? '::1' : this.#payload.address
   }
 
   #send(message: ShimMessage): void {
     this.#control?.send(message)
   }
-}
-
-function hasIpv6Loopback(): boolean {
-  return Object.values(networkInterfaces()).some((addresses) =>
-    addresses?.some(({ address }) => address === '::1'),
-  )
 }
 
 /** The JVM gets the function's environment, without what is ours. */

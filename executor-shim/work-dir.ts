@@ -14,7 +14,7 @@ export function makeWorkDir(wanted: string | undefined): string {
   } catch (error) {
     throw new ShimError(
       'environment',
-      `SLR_WORK_DIR=${wanted ?? tmpdir()} cannot be written: ${(error as Error).message}`,
+      `--work-dir ${wanted ?? tmpdir()} cannot be written: ${(error as Error).message}`,
       { cause: error },
     )
   }

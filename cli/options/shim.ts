@@ -1,19 +1,13 @@
 /**
  * Options of the hidden command `shim`, which the local provider starts. The type is what
- * executor-shim/main.ts gets. The payload comes as JSON on a file descriptor, never as an
+ * executor-shim/main.ts gets. The payload comes as one line of JSON on stdin, never as an
  * argument: it holds secrets.
  */
-import { integer, path } from './kinds.ts'
+import { path } from './kinds.ts'
 import type { OptionsOf, OptionTable } from './option.ts'
 import { endpointOptions, logOptions } from './shared.ts'
 
 export const shimOptions = {
-  payloadFd: integer('--payload-fd', {
-    says: 'descriptor from which the payload is read to its end',
-    min: 0,
-    max: 1023,
-    default: 0,
-  }),
   workDir: path('--work-dir', {
     value: 'folder',
     says: 'working folder of the executor (default: a fresh one)',

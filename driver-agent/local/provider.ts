@@ -174,7 +174,7 @@ export class LocalProvider implements FunctionProvider {
       SPARK_HOME: this.#options.sparkHome,
       SLR_WORK_DIR: '/tmp/work',
       // The file's name lies in a hidden folder; its descriptor is open.
-      SLR_LOG_FILE: `/proc/self/fd/${fds.log}`,
+      SLR_EXECUTOR_LOG: `/proc/self/fd/${fds.log}`,
     })
   }
 

@@ -1,0 +1,64 @@
+/** Where the token of an `exec` comes from: a file, read again on every attach, or a key of our own. Used by exec.ts. */
+import { readFile } from 'node:fs/promises'
+import type { Logger } from 'pino'
+import type { ExecOptions } from '../cli/options/index.ts'
+import type { TokenSource } from '../relay/loopback/index.ts'
+import { expiryIn, KeyRing, signToken } from '../relay/token/index.ts'
+import { ExecError } from './exec-errors.ts'
+
+/** A token signed here is looked at once, on attaching: this covers skew and a slow start, ms. */
+const TOKEN_LIFETIME_MS = 10 * 60_000
+
+type TokenOptions = Pick<ExecOptions, 'app' | 'address' | 'generation' | 'tokenFile' | 'secretFile'>
+
+/** Checks the source at once: a wrong file must not look like a relay that is away. Throws ExecError, KeyError. */
+export async function tokenSource(
+  options: TokenOptions,
+  secretText: string | undefined,
+  log: Logger,
+): Promise<TokenSource> {
+  const { app, address, generation, tokenFile, secretFile } = options
+  if (tokenFile !== undefined) {
+    if (secretFile !== undefined) {
+      throw new ExecError('usage', '--token-file and --secret-file exclude each other: leave one out')
+    }
+    await readTokenFile(tokenFile)
+    return () => readTokenFile(tokenFile)
+  }
+  if (secretFile === undefined && !secretText) {
+    throw new ExecError(
+      'usage',
+      'exec needs to show who it is: give --token-file, or --secret-file to sign a token',
+    )
+  }
+  const ring = await KeyRing.open({ file: secretFile, text: secretText }, log)
+  return () =>
+    signToken(ring.signer(app), {
+      app,
+      addr: address,
+      gen: generation,
+      role: 'tool',
+      exp: expiryIn(TOKEN_LIFETIME_MS),
+    })
+}
+
+async function readTokenFile(file: string): Promise<string> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    throw new ExecError(
+      'token',
+      `--token-file ${file} cannot be read (${code}); name a file that exists and is yours`,
+      {
+        cause,
+      },
+    )
+  }
+  const token = text.trim()
+  if (token === '') {
+    throw new ExecError('token', `--token-file ${file} is empty; write what the command token prints into it`)
+  }
+  return token
+}
