@@ -29,7 +29,5 @@ await build({
   platform: 'node',
   target: 'node22',
   packages: 'external',
-  sourcemap: true,
-  sourcesContent: false,
   logLevel: 'warning',
 })
