@@ -26,17 +26,17 @@ type Result = Answer | undefined | Promise<Answer | undefined>
 export async function route(context: RouteContext, call: Call): Promise<Answer | undefined> {
   const [root, ...rest] = call.path
   if (root === 'api' && rest[0] === 'v1' && rest.length > 1) return routeCore(context, call, rest.slice(1))
-  const fixed = discovery[call.path.join('/')]
+  const fixed = discovery.get(call.path.join('/'))
   if (fixed === undefined) return unknownPath()
   return call.method === 'GET' ? { http: 200, body: fixed } : wrongMethod(call)
 }
 
-const discovery: Readonly<Record<string, unknown>> = {
-  api: coreVersions,
-  apis: groups,
-  'api/v1': coreResources,
-  version,
-}
+const discovery: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+  ['api', coreVersions],
+  ['apis', groups],
+  ['api/v1', coreResources],
+  ['version', version],
+])
 
 function routeCore(context: RouteContext, call: Call, path: readonly string[]): Result {
   const [first, namespace, kind, name, ...more] = path

@@ -140,7 +140,7 @@ export function createPodsWorld(
     startOf,
     say,
     run: (pod) => {
-      say(pod, startedWord(pod, startOf(pod).address))
+      say(pod, startedWord(pod, startOf(pod).address, startOf(pod).sparkVersion))
       say(pod, { is: 'jvm-running', pid: 8 })
       say(pod, { is: 'rpc-opened' })
     },

@@ -1,0 +1,398 @@
+/** The Kubernetes API as Spark sees it. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { pino } from 'pino'
+import { describe, expect, it } from 'vitest'
+import { startFacade } from '../../../driver-agent/facade/index.ts'
+import { readAll, send, startFacadeWorld, TOKEN } from '../../helper/facade.ts'
+import { createPodsWorld, executorPod, exitedWord } from '../../helper/pods.ts'
+
+describe('a POST of a pod', () => {
+  it('is answered 201 with the pod, Pending, and a watch hears ADDED', async () => {
+    const world = await startFacadeWorld()
+    const watch = await world.watch()
+    const { http, headers, body } = await world.call('pods', { method: 'POST', body: executorPod(1) })
+    expect(http).toBe(201)
+    expect(headers['content-type']).toBe('application/json')
+    expect(body).toMatchObject({
+      kind: 'Pod',
+      apiVersion: 'v1',
+      metadata: {
+        name: 'job-1-exec-1',
+        namespace: 'spark',
+        uid: expect.stringMatching(/.+/),
+        resourceVersion: expect.stringMatching(/^\d+$/),
+        creationTimestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+        labels: executorPod(1).metadata.labels,
+      },
+      status: { phase: 'Pending' },
+    })
+    const [first] = await watch.count(1)
+    expect(first).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'job-1-exec-1' } } })
+  })
+
+  it('is answered 201 while the platform throttles and when the cap is reached', async () => {
+    const world = await startFacadeWorld({ maxExecutors: 1 })
+    await world.call('pods', { method: 'POST', body: executorPod(1) })
+    const uid = world.asked.started[0]?.uid as string
+    world.pods.handleFunctionEnd(uid, { why: 'not-started', detail: 'throttled', retryable: true })
+    for (const number of [2, 3]) {
+      expect((await world.call('pods', { method: 'POST', body: executorPod(number) })).http).toBe(201)
+    }
+    expect(Object.values(world.phases())).toEqual(['Pending', 'Pending', 'Pending'])
+  })
+
+  it('that is no pod is answered 422, taken 409, no JSON 400, too large 413', async () => {
+    const world = await startFacadeWorld()
+    const post = (body: unknown) => world.call('pods', { method: 'POST', body })
+    expect(await post({ metadata: {} })).toMatchObject({
+      http: 422,
+      body: { kind: 'Status', reason: 'Invalid' },
+    })
+    await post(executorPod(1))
+    expect(await post(executorPod(1))).toMatchObject({
+      http: 409,
+      body: { reason: 'AlreadyExists', code: 409 },
+    })
+    expect(await post('{"half":')).toMatchObject({ http: 400, body: { reason: 'BadRequest' } })
+    const large = { ...executorPod(2), padding: 'x'.repeat(3 * 1024 * 1024) }
+    expect(await post(large)).toMatchObject({ http: 413, body: { reason: 'RequestEntityTooLarge' } })
+    expect(Object.keys(world.phases())).toEqual(['job-1-exec-1'])
+  })
+})
+
+describe('a list', () => {
+  it('has the newest resource version and only what both selectors take in', async () => {
+    const world = await startFacadeWorld()
+    world.run(world.post(1))
+    world.post(2)
+    const labels = encodeURIComponent(
+      'spark-app-selector=spark-abc,spark-role=executor,spark-exec-inactive!=true',
+    )
+    const whole = await world.call(`pods?labelSelector=${labels}`)
+    expect(whole.body).toMatchObject({
+      kind: 'PodList',
+      apiVersion: 'v1',
+      metadata: { resourceVersion: world.pods.resourceVersion },
+      items: [{ metadata: { name: 'job-1-exec-1' } }, { metadata: { name: 'job-1-exec-2' } }],
+    })
+    const pending = await world.call(`pods?labelSelector=${labels}&fieldSelector=status.phase%3DPending`)
+    expect(pending.body.items).toMatchObject([{ metadata: { name: 'job-1-exec-2' } }])
+    const chosen = await world.call(`pods?labelSelector=${encodeURIComponent('spark-exec-id in (1,9)')}`)
+    expect(chosen.body.items).toMatchObject([{ metadata: { name: 'job-1-exec-1' } }])
+  })
+
+  it('with a selector that cannot be read is refused', async () => {
+    const world = await startFacadeWorld()
+    expect(await world.call('pods?labelSelector=a%3Db%3Dc')).toMatchObject({
+      http: 400,
+      body: { reason: 'BadRequest' },
+    })
+    expect((await world.call('pods?fieldSelector=spec.x%3Dy')).http).toBe(400)
+  })
+})
+
+describe('a watch', () => {
+  it('that was cut during ten ends is told all of them when it comes back', async () => {
+    const world = await startFacadeWorld()
+    const pods = Array.from({ length: 10 }, (_, number) => world.post(number + 1))
+    for (const pod of pods) world.run(pod)
+    const first = await world.watch()
+    const seen = (await first.count(10)).at(-1)?.object.metadata.resourceVersion
+    // Cut in the middle: some ends before, most after; the client knows only what reached it.
+    first.cut()
+    for (const pod of pods) world.end(pod, { why: 'crashed', detail: '' })
+    const second = await world.watch(`resourceVersion=${seen}`)
+    const events = await second.count(10)
+    expect(events.map(({ type, object }) => [type, object.metadata.name])).toEqual(
+      pods.map(({ metadata }) => ['DELETED', metadata.name]),
+    )
+  })
+
+  it('sends its headers before there is a pod', async () => {
+    const world = await startFacadeWorld()
+    const watch = await world.watch('allowWatchBookmarks=true')
+    expect(watch.headers['content-type']).toBe('application/json')
+    expect(watch.events).toEqual([])
+  })
+
+  it('is refused as a WebSocket with 200 and no body, over a connection that then goes on', async () => {
+    const world = await startFacadeWorld()
+    const socket = connect(world.facade.port, '127.0.0.1')
+    const path = '/api/v1/namespaces/spark/pods?watch=true'
+    const common = `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${TOKEN}\r\n`
+    const key = 'Sec-WebSocket-Key: IyogCJp8j7WvSJzE8qT+Ew==\r\nSec-WebSocket-Version: 13\r\n'
+    socket.write(`${common}Upgrade: websocket\r\nConnection: Upgrade\r\n${key}\r\n`)
+    const [refusal] = (await once(socket, 'data')) as [Buffer]
+    expect(refusal.toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(refusal.toString().toLowerCase()).toContain('content-length: 0\r\n')
+    expect(refusal.toString()).toMatch(/\r\n\r\n$/)
+    world.post(1)
+    socket.write(`${common}\r\n`)
+    let text = ''
+    for await (const chunk of socket) {
+      text += String(chunk)
+      if (text.includes('\n{"type"') || /\{"type":"ADDED"/.test(text)) break
+    }
+    expect(text).toContain('"type":"ADDED"')
+  })
+
+  it('ends when the client’s timeoutSeconds are over', async () => {
+    const world = await startFacadeWorld()
+    const watch = await world.watch('timeoutSeconds=30')
+    world.clock.pass(30_000)
+    await watch.ended
+  })
+
+  it('that is cut leaves nothing behind', async () => {
+    const world = await startFacadeWorld()
+    const watch = await world.watch('timeoutSeconds=30')
+    expect(world.clock.pending).toBe(1)
+    watch.cut()
+    while (world.clock.pending > 0) await new Promise((resolve) => setImmediate(resolve))
+  })
+
+  it('whose reader stops reading is cut off, and harms no other', async () => {
+    const world = await startFacadeWorld({ maxExecutors: 1 })
+    const frozen = await send(world.facade.port, '/api/v1/namespaces/spark/pods?watch=true')
+    const gone = once(frozen.socket, 'close')
+    const other = await world.watch()
+    const padding = 'x'.repeat(200_000)
+    for (let number = 1; number <= 200; number += 1) {
+      world.post(number, (body) => body.spec.containers[0]?.env.push({ name: 'PADDING', value: padding }))
+      await other.count(number)
+    }
+    frozen.resume()
+    frozen.on('error', () => {})
+    await gone
+    expect(other.events.length).toBeGreaterThanOrEqual(200)
+  })
+
+  it('asked for initial events as a stream is refused, so that clients list first', async () => {
+    const world = await startFacadeWorld()
+    expect((await world.call('pods?watch=true&sendInitialEvents=true')).http).toBe(422)
+  })
+})
+
+describe('a DELETE', () => {
+  it('of a pod answers Success and asks the function to stop', async () => {
+    const world = await startFacadeWorld()
+    const pod = world.post(1)
+    world.run(pod)
+    const { http, body } = await world.call('pods/job-1-exec-1', {
+      method: 'DELETE',
+      body: { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Background' },
+    })
+    expect(http).toBe(200)
+    expect(body).toMatchObject({ kind: 'Status', status: 'Success', details: { uid: pod.metadata.uid } })
+    expect(world.asked.stopped).toHaveLength(1)
+    expect((await world.call('pods/job-1-exec-1')).http).toBe(200)
+    world.say(pod, exitedWord(0))
+    expect((await world.call('pods/job-1-exec-1')).http).toBe(404)
+  })
+
+  it('of a pod that is not there is answered 404', async () => {
+    const world = await startFacadeWorld()
+    expect(await world.call('pods/absent', { method: 'DELETE' })).toMatchObject({
+      http: 404,
+      body: { kind: 'Status', status: 'Failure', reason: 'NotFound', message: 'pods "absent" not found' },
+    })
+  })
+
+  it('with gracePeriodSeconds 0 kills, in the body and in the query', async () => {
+    const world = await startFacadeWorld()
+    for (const number of [1, 2]) world.run(world.post(number))
+    await world.call('pods/job-1-exec-1', { method: 'DELETE', body: { gracePeriodSeconds: 0 } })
+    await world.call('pods/job-1-exec-2?gracePeriodSeconds=0', { method: 'DELETE' })
+    expect(world.asked.killed).toHaveLength(2)
+    expect((await world.call('pods/job-1-exec-2?gracePeriodSeconds=soon', { method: 'DELETE' })).http).toBe(
+      400,
+    )
+  })
+
+  it('that names another uid is refused', async () => {
+    const world = await startFacadeWorld()
+    world.post(1)
+    const body = { preconditions: { uid: 'an-older-pod' } }
+    expect((await world.call('pods/job-1-exec-1', { method: 'DELETE', body })).http).toBe(409)
+    expect(world.asked.stopped).toEqual([])
+  })
+
+  it('of the collection takes what the selectors take in, and nothing else', async () => {
+    const world = await startFacadeWorld()
+    world.run(world.post(1))
+    const pending = world.post(2)
+    world.post(3, (body) => {
+      body.metadata.labels['spark-app-selector'] = 'spark-other'
+    })
+    const query = 'labelSelector=spark-app-selector%3Dspark-abc&fieldSelector=status.phase%3DPending'
+    expect(await world.call(`pods?${query}`, { method: 'DELETE' })).toMatchObject({
+      http: 200,
+      body: { kind: 'Status', status: 'Success' },
+    })
+    expect(world.asked.stopped.map(({ uid }) => uid)).toEqual([pending.metadata.uid])
+  })
+
+  it('as a rehearsal is refused rather than done', async () => {
+    const world = await startFacadeWorld()
+    world.post(1)
+    expect((await world.call('pods/job-1-exec-1?dryRun=All', { method: 'DELETE' })).http).toBe(400)
+    expect((await world.call('pods?dryRun=All', { method: 'POST', body: executorPod(2) })).http).toBe(400)
+    expect(Object.keys(world.phases())).toEqual(['job-1-exec-1'])
+    expect(world.asked.stopped).toEqual([])
+  })
+})
+
+describe('a PATCH', () => {
+  const types = [
+    ['application/merge-patch+json', { metadata: { labels: { 'spark-exec-inactive': 'true' } } }],
+    ['application/strategic-merge-patch+json', { metadata: { labels: { 'spark-exec-inactive': 'true' } } }],
+    [
+      'application/json-patch+json; charset=utf-8',
+      [{ op: 'add', path: '/metadata/labels/spark-exec-inactive', value: 'true' }],
+    ],
+  ] as const
+  it.each(types)('of type %s labels a pod', async (type, body) => {
+    const world = await startFacadeWorld()
+    world.post(1)
+    const answer = await world.call('pods/job-1-exec-1', {
+      method: 'PATCH',
+      headers: { 'content-type': type },
+      body,
+    })
+    expect(answer).toMatchObject({
+      http: 200,
+      body: { metadata: { labels: { 'spark-exec-inactive': 'true' } } },
+    })
+    const active = await world.call('pods?labelSelector=spark-exec-inactive%21%3Dtrue')
+    expect(active.body.items).toEqual([])
+  })
+
+  it('of another type is refused', async () => {
+    const world = await startFacadeWorld()
+    world.post(1)
+    const headers = { 'content-type': 'application/apply-patch+yaml' }
+    expect((await world.call('pods/job-1-exec-1', { method: 'PATCH', headers, body: {} })).http).toBe(415)
+  })
+})
+
+describe('what is no pod', () => {
+  it.each(['configmaps', 'services'])('%s are echoed and not kept', async (kind) => {
+    const world = await startFacadeWorld()
+    const body = { metadata: { name: 'x', labels: { a: 'b' } }, data: { k: 'v' } }
+    const echo = await world.call(kind, { method: 'POST', body })
+    expect(echo).toMatchObject({
+      http: 201,
+      body: { metadata: { name: 'x', labels: { a: 'b' } }, data: { k: 'v' } },
+    })
+    expect((await world.call(kind)).body.items).toEqual([])
+    expect((await world.call(`${kind}?labelSelector=a%3Db`, { method: 'DELETE' })).body.status).toBe(
+      'Success',
+    )
+    expect((await world.call(kind, { method: 'POST', body: [] })).http).toBe(422)
+  })
+
+  it('persistentvolumeclaims are refused, and their collection is deleted with Success', async () => {
+    const world = await startFacadeWorld()
+    const body = { metadata: { name: 'x' } }
+    expect(await world.call('persistentvolumeclaims', { method: 'POST', body })).toMatchObject({
+      http: 422,
+      body: { kind: 'Status', message: expect.stringContaining('no persistent volumes') },
+    })
+    const deleted = await world.call('persistentvolumeclaims?labelSelector=a', { method: 'DELETE' })
+    expect(deleted.body).toMatchObject({ kind: 'Status', status: 'Success' })
+  })
+
+  const unknown: [string, string, number][] = [
+    ['GET', '/', 404],
+    ['GET', '/api/v1/nodes', 404],
+    ['GET', '/apis/apps/v1/namespaces/spark/statefulsets', 404],
+    ['GET', '/api/v1/namespaces/other/pods', 404],
+    ['GET', '/api/v1/namespaces/spark/pods/x/log', 404],
+    ['GET', '/api/v1/namespaces/spark/secrets', 404],
+    ['GET', '/api/v1/namespaces/spark/pods/the-driver', 404],
+    ['GET', '/%ZZ', 400],
+    ['PUT', '/api/v1/namespaces/spark/pods/x', 405],
+    ['POST', '/api/v1/pods', 405],
+    ['DELETE', '/api', 405],
+    ['GET', '/__proto__', 404],
+    ['constructor', '/api/v1/namespaces/spark/pods', 400],
+  ]
+  it.each(unknown)('%s %s is answered %i', async (method, path, http) => {
+    const world = await startFacadeWorld()
+    const answer = await send(world.facade.port, path, { method })
+    expect(answer.statusCode).toBe(http)
+    // Node itself refuses what is no HTTP method, without a body.
+    if (method !== 'constructor') {
+      expect((await readAll(answer)).body).toMatchObject({ kind: 'Status', status: 'Failure', code: http })
+    }
+    answer.resume()
+  })
+
+  it('answers as much discovery as clients need', async () => {
+    const world = await startFacadeWorld()
+    expect((await world.call('/api')).body).toMatchObject({ kind: 'APIVersions', versions: ['v1'] })
+    expect((await world.call('/apis')).body).toMatchObject({ kind: 'APIGroupList', groups: [] })
+    expect((await world.call('/api/v1')).body).toMatchObject({ kind: 'APIResourceList' })
+    expect((await world.call('/version')).body).toMatchObject({ major: '1' })
+    expect((await world.call('/api/v1/namespaces')).body).toMatchObject({
+      items: [{ metadata: { name: 'spark' } }],
+    })
+    expect((await world.call('/api/v1/namespaces/spark')).body).toMatchObject({ kind: 'Namespace' })
+    world.post(1)
+    expect((await world.call('/api/v1/pods')).body.items).toHaveLength(1)
+  })
+})
+
+describe('a call without the token', () => {
+  const wrong = ['', 'wrong', TOKEN.slice(0, -1), `${TOKEN}x`, TOKEN.toUpperCase()]
+  it.each(wrong)('"%s" is answered 401, is counted, and does nothing', async (token) => {
+    const world = await startFacadeWorld()
+    const answer = await world.call('pods', { method: 'POST', body: executorPod(1), token })
+    expect(answer).toMatchObject({ http: 401, body: { kind: 'Status', reason: 'Unauthorized', code: 401 } })
+    expect(answer.headers.connection).toBe('close')
+    expect(world.phases()).toEqual({})
+    expect(world.facade.callsSeen()).toEqual({ count: 0, lastAtMs: undefined, unauthorised: 1 })
+  })
+
+  it('learns nothing of what there is, not even which paths', async () => {
+    const world = await startFacadeWorld()
+    world.post(1)
+    for (const path of ['/', '/api', 'pods', 'pods/job-1-exec-1', 'pods?watch=true']) {
+      expect((await world.call(path, { token: 'wrong' })).http).toBe(401)
+    }
+    const headers = { upgrade: 'websocket', connection: 'Upgrade' }
+    expect((await world.call('pods?watch=true', { token: 'wrong', headers })).http).toBe(401)
+    const basic = { authorization: `Basic ${Buffer.from(`x:${TOKEN}`).toString('base64')}` }
+    expect((await world.call('pods', { token: '', headers: basic })).http).toBe(401)
+  })
+
+  it('cannot be made a facade with a token that is easily guessed', async () => {
+    const { pods, clock } = createPodsWorld()
+    const started = startFacade({ pods, clock, token: 'short', logger: pino({ level: 'silent' }) })
+    await expect(started).rejects.toThrow('16 characters')
+  })
+})
+
+describe('the facade', () => {
+  it('knows when it was last called', async () => {
+    const world = await startFacadeWorld()
+    expect(world.facade.callsSeen()).toEqual({ count: 0, lastAtMs: undefined, unauthorised: 0 })
+    world.clock.pass(5_000)
+    await world.call('pods')
+    expect(world.facade.callsSeen()).toEqual({ count: 1, lastAtMs: 6_000, unauthorised: 0 })
+  })
+
+  it('listens on 127.0.0.1 only', async () => {
+    const world = await startFacadeWorld()
+    const socket = connect(world.facade.port, '127.0.0.2')
+    await expect(once(socket, 'connect')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
+  it('closes though watches are open', async () => {
+    const world = await startFacadeWorld()
+    const watch = await world.watch()
+    await world.facade.close()
+    await watch.ended
+  })
+})
