@@ -3,6 +3,7 @@
  * checkout. Needs npm's registry for its dependencies.
  */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
@@ -81,7 +82,7 @@ describe('the package', () => {
   })
 
   it('carries a program’s connection from one exec through a relay to another', async () => {
-    const env = { ...environment, SLR_SECRET: generateKeyLine('k', '*'), SLR_LOG_LEVEL: 'warn' }
+    const env = { ...environment, SLR_SECRET: generateKeyLine('k', '*'), SLR_LOG_LEVEL: 'error' }
     const children: ChildProcess[] = []
     const start = (args: readonly string[]) => {
       const child = spawn(program, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] })
@@ -136,12 +137,13 @@ describe('the package', () => {
       ])
       expect((await client.next()).value).toBe('hello from afar')
     } finally {
-      const ended = children.map(
-        (child) =>
-          new Promise((resolve) => (child.exitCode === null ? child.once('exit', resolve) : resolve(0))),
-      )
-      for (const child of children) child.kill('SIGTERM')
-      await Promise.all(ended)
+      // The relay, which came first, goes last.
+      for (const child of children.reverse()) {
+        const isOver = child.exitCode !== null || child.signalCode !== null
+        const ended = isOver ? undefined : once(child, 'exit')
+        child.kill('SIGTERM')
+        await ended
+      }
     }
   })
 })
