@@ -127,14 +127,14 @@ export class Functions implements PodsOutput {
     if (record !== undefined && record.phase !== 'ended') {
       if (event.to === 'running') record.phase = 'running'
       else if (event.to === 'draining' || event.to === 'stopping') record.phase = 'draining'
-      else if (event.to === 'ended') record.end = event.reason ?? event.outcome
+      else if (event.to === 'ended') record.end = firstLine(event.reason) ?? event.outcome
     }
     const seen = {
       executor: event.executorId,
       from: event.from,
       to: event.to,
       ageMs: Math.round(event.ageMs),
-      reason: event.reason,
+      reason: firstLine(event.reason),
     }
     if (event.outcome === 'failed') logger.warn(seen, 'an executor failed')
     else logger.debug(seen, 'pod')
@@ -243,4 +243,9 @@ export class Functions implements PodsOutput {
     this.#droppedLogLines += dropped
     this.#options.writeLine(`[executor ${running.executorId}] … ${dropped} more lines are in its log file`)
   }
+}
+
+/** Reasons may carry the last lines of a JVM, which pods.ts logs in full. */
+function firstLine(text: string | undefined): string | undefined {
+  return text?.split('\n', 1)[0]
 }

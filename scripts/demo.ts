@@ -102,7 +102,7 @@ function submit(sparkHome: string, summaryFile: string, resultFile: string): Pro
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(root, 'bin', 'spark-lambda-relay.js'), ...args], {
       stdio: 'inherit',
-      env: { ...process.env, SPARK_HOME: sparkHome },
+      env: { ...process.env, SPARK_HOME: sparkHome, SPARK_CONF_DIR: join(root, 'demo', 'conf') },
     })
     child.once('error', reject)
     child.once('exit', (code) => resolve(code ?? 1))

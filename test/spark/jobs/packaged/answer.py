@@ -1,0 +1,5 @@
+"""Goes to executors with --py-files."""
+
+
+def answer():
+    return 42
