@@ -50,7 +50,7 @@ export function setupScript(setup: Setup): string {
     `[ -n "$drop" ] && drop="$drop --no-new-privs --inh-caps=-all --bounding-set=${bounding} --"`,
     '[ -n "$drop" ] && { $drop true 2>/dev/null || drop=; }',
     'PATH=$kept',
-    `echo ready >&${fds.ready}; exec ${fds.ready}>&-`,
+    `{ echo ready >&${fds.ready}; } 2>/dev/null; exec ${fds.ready}>&-`,
     '$drop "$@" <&5 5<&-',
     'exit $?',
   ].join('\n')

@@ -16,6 +16,7 @@ import { createLocalProvider, type LocalProviderOptions } from '../../driver-age
 import type { FunctionHandle, FunctionProvider } from '../../driver-agent/provider.ts'
 import { createSigner, type Signer } from '../../driver-agent/signer.ts'
 import { type AgentMessage, type ShimMessage, shimMessage } from '../../executor-shim/control.ts'
+import type { FunctionPayload } from '../../executor-shim/payload.ts'
 import { startTunnel } from '../../relay/loopback/index.ts'
 import type { MessageChannel, Tunnel } from '../../relay/loopback/tunnel-types.ts'
 import { generateKeyLine } from '../../relay/token/index.ts'
@@ -84,6 +85,14 @@ interface Ports {
   readonly executorBlocks: number
 }
 
+export interface ExecutorOptions {
+  readonly maxLifetimeMs?: number
+  readonly sparkVersion?: string
+  readonly confDir?: Record<string, string>
+  /** In place of the local provider. */
+  readonly start?: (payload: FunctionPayload) => FunctionHandle
+}
+
 /** Made by start(). */
 export class ExecutorWorld {
   readonly folder = mkdtempSync(join(tmpdir(), 'executor-world-'))
@@ -112,13 +121,10 @@ export class ExecutorWorld {
 
   /** Starts a function whose pod is one that Spark asked for. `ended` of its handle settles when it is gone. */
   async executor(
-    options: {
-      readonly maxLifetimeMs?: number
-      readonly sparkVersion?: string
-      readonly confDir?: Record<string, string>
-    } = {},
+    options: ExecutorOptions = {},
     provider: Partial<LocalProviderOptions> = {},
   ): Promise<SeenExecutor> {
+    const { start: _, ...rest } = options
     const number = this.#executors.length + 1
     const address = `127.64.0.${number + 1}`
     const [recorded] = recordedPods('4.3.0')
@@ -131,7 +137,7 @@ export class ExecutorWorld {
       token: await this.#signer.executor(address),
       relays: [this.#relay.url],
       ports: this.#ports,
-      ...options,
+      ...rest,
       pod: {
         ...recorded,
         name,
@@ -143,7 +149,8 @@ export class ExecutorWorld {
         },
       },
     })
-    const executor = new SeenExecutor(name, address, this.provider(provider).start(payload))
+    const start = options.start ?? ((given) => this.provider(provider).start(given))
+    const executor = new SeenExecutor(name, address, start(payload))
     this.#executors.push(executor)
     return executor
   }
@@ -213,6 +220,7 @@ export class ExecutorWorld {
       dials: [{ port: this.#ports.executorBlocks, class: 'bulk' }],
       serves: [{ port: this.#ports.driverRpc }],
       bulkThread: false,
+      endpoint: { goodbyeMs: 0 }, // a driver that goes without waiting for anyone
       onControl: (peer, channel) => {
         channel.onMessage((message) => {
           const executor = this.#executors.find(({ address }) => address === peer)
@@ -227,7 +235,9 @@ export class ExecutorWorld {
   #meet(socket: Socket): void {
     socket.on('error', () => {})
     this.#gone.signal.addEventListener('abort', () => socket.destroy())
-    createInterface({ input: socket }).once('line', (line) => {
+    const lines = createInterface({ input: socket })
+    lines.on('error', () => {}) // the socket's, once more
+    lines.once('line', (line) => {
       const birth = JSON.parse(line) as Birth
       const id = birth.args[birth.args.indexOf('--executor-id') + 1]
       this.#executors[Number(id) - 1]?.meet(socket, birth)
