@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sparkVersionAt } from '../executor-shim/spark-version.ts'
 import { cacheDir } from './cache-dir.ts'
-import { findPython } from './python.ts'
+import { findPython, type Python, pythonRange } from './python.ts'
 import { askProgram } from './run-program.ts'
 import { SetupError } from './setup-error.ts'
 
@@ -83,8 +83,20 @@ export async function ensureSpark(version: string, options: DownloadOptions): Pr
   }
 }
 
+/** The Python whose pip downloads Spark `version`: pip refuses one that this Spark does not take. Throws SetupError `spark`. */
+export async function findDownloader(version: string, environment: NodeJS.ProcessEnv): Promise<Python> {
+  return await findPython(version, { ...environment, PYSPARK_PYTHON: '' }).catch(() => {
+    const { from, to } = pythonRange(version)
+    const wanted = Number.isFinite(to) ? `Python 3.${from} to 3.${to}` : `Python 3.${from} or later`
+    throw new SetupError(
+      'spark',
+      `SPARK_HOME is not set, and to download Spark ${version} takes ${wanted} with pip, which is not on PATH; install it (Debian, Ubuntu: apt-get install python3-pip) or set SPARK_HOME`,
+    )
+  })
+}
+
 async function download(version: string, folder: string, options: DownloadOptions): Promise<void> {
-  const python = await findPython(version, { ...options.environment, PYSPARK_PYTHON: '' })
+  const python = await findDownloader(version, options.environment)
   const partial = join(folder, `spark-${version}.partial-${process.pid}`)
   await removeLeftOvers(folder, version)
   options.tell?.(`downloading Spark ${version} into ${folder}, about 450 MB`)

@@ -8,7 +8,7 @@ import { findJava } from '../java.ts'
 import { probeNamespaces } from '../local/index.ts'
 import { findPython } from '../python.ts'
 import { SetupError } from '../setup-error.ts'
-import { downloadedSparkHome, versionAt } from '../spark-home.ts'
+import { downloadedSparkHome, findDownloader, versionAt } from '../spark-home.ts'
 import { findProgram } from '../spawn.ts'
 import type { Finding } from './finding.ts'
 
@@ -29,7 +29,7 @@ export async function checkSpark(sparkVersion: string, environment: NodeJS.Proce
     if (set !== undefined && set !== '') return `Spark ${versionAt(set)} (SPARK_HOME=${set})`
     const home = downloadedSparkHome(sparkVersion, environment)
     if (existsSync(join(home, 'bin', 'spark-submit'))) return `Spark ${sparkVersion} (${home})`
-    await findPython(sparkVersion, { ...environment, PYSPARK_PYTHON: '' })
+    await findDownloader(sparkVersion, environment)
     return `SPARK_HOME is not set: Spark ${sparkVersion} is downloaded with the first job, about 450 MB`
   })
 }
