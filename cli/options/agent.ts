@@ -75,8 +75,8 @@ const common = {
   }),
   egress: choice('--egress', {
     value: 'what',
-    says: 'what executors reach beside Spark: nothing, or the network of this machine through an HTTP proxy',
-    of: ['none', 'host-proxy'],
+    says: 'what executors reach beside the relay: nothing',
+    of: ['none'],
     default: 'none',
   }),
   logDir: path('--log-dir', {
