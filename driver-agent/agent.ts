@@ -15,6 +15,7 @@ import { prepare } from './prepare.ts'
 import { liveRunDirs, sendErrand } from './run-dir.ts'
 import { type Session, startSession } from './session.ts'
 import { type Ending, summaryLines } from './summary.ts'
+import { writeLine } from './write-line.ts'
 
 /** What the process in the background sends to the one that prints. */
 interface Ready {
@@ -168,8 +169,4 @@ function exportLines(environment: Record<string, string | undefined>): string {
       value === undefined ? `unset ${name}\n` : `export ${name}='${value.replaceAll("'", "'\\''")}'\n`,
     )
     .join('')
-}
-
-function writeLine(line: string): void {
-  process.stderr.write(`spark-lambda-relay: ${line}\n`)
 }

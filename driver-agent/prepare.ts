@@ -10,6 +10,7 @@ import { probeNamespaces } from './local/index.ts'
 import { findPython } from './python.ts'
 import { SetupError } from './setup-error.ts'
 import { findSpark } from './spark-home.ts'
+import { writeLine } from './write-line.ts'
 
 export interface Prepared {
   readonly sparkHome: string
@@ -32,7 +33,7 @@ export async function prepare(
   if (!environment.SPARK_HOME) await findJava(options.sparkVersion, environment)
   const spark = await findSpark(options.sparkVersion, {
     environment,
-    tell: (sentence) => process.stderr.write(`spark-lambda-relay: ${sentence}\n`),
+    tell: writeLine,
   })
   await findJava(spark.version, environment)
   const isPython = sparkArguments.some((argument) => argument.endsWith('.py'))

@@ -13,12 +13,14 @@ import { DRIVER_ADDRESS, type Session, startSession } from './session.ts'
 import { SettingsError } from './settings/index.ts'
 import { type SparkChild, startSpark } from './spark-child.ts'
 import { type Ending, emptySummary, matrixLines, type Summary, summaryLines } from './summary.ts'
+import { writeLine } from './write-line.ts'
 
 /** How long Spark may take to end when asked to. */
 const DRAIN_MS = 30_000
 const END_MS = 8_000
-/** A larger matrix is in the JSON only. */
+/** A larger matrix, or one of next to nothing, is in the JSON only. */
 const SHOWN_EXECUTORS = 10
+const SHOWN_BYTES = 1024 * 1024
 
 export const runSubmit: Run<SubmitOptions> = async (options, context) => {
   let session: Session
@@ -44,7 +46,7 @@ export const runSubmit: Run<SubmitOptions> = async (options, context) => {
   live.stop()
   const summary = await session.close(noFunctionSeen(session, ending))
   for (const line of summaryLines(summary)) writeLine(line)
-  if (summary.executors.length > 0 && summary.executors.length <= SHOWN_EXECUTORS) {
+  if (summary.relayedBytes >= SHOWN_BYTES && summary.executors.length <= SHOWN_EXECUTORS) {
     for (const line of matrixLines(summary.matrix)) writeLine(line)
   }
   await writeSummary(summary, options.summaryJson, context)
@@ -174,8 +176,4 @@ async function writeSummary(
   await writeFile(file, `${JSON.stringify(summary, null, 2)}\n`).catch((error: Error) => {
     context?.logger.error({ file, error: error.message }, 'the summary could not be written')
   })
-}
-
-function writeLine(line: string): void {
-  process.stderr.write(`spark-lambda-relay: ${line}\n`)
 }
