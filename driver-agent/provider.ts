@@ -7,12 +7,12 @@ import type { FunctionPayload } from '../executor-shim/payload.ts'
 
 /**
  * Why a function is no more.
- * `exited`: the shim ended by itself with `code`. `stopped`: stop() was asked for.
+ * `exited`: the shim ended by itself with `code`; `detail` is its complaint, if it had one. `stopped`: stop() was asked for.
  * `timed-out`: lifetime over. `memory`: over its limit. `crashed`: killed or vanished.
  * `not-started`: the platform never ran it (throttle, missing program); `retryable` tells whether later may help.
  */
 export type FunctionEnd =
-  | { readonly why: 'exited'; readonly code: number }
+  | { readonly why: 'exited'; readonly code: number; readonly detail?: string }
   | { readonly why: 'stopped' | 'timed-out' | 'memory' | 'crashed'; readonly detail: string }
   | { readonly why: 'not-started'; readonly detail: string; readonly retryable: boolean }
 

@@ -5,8 +5,8 @@
  */
 import type { CommandContext } from '../cli/context.ts'
 import type { ExecOptions } from '../cli/options/index.ts'
+import { endpointOverrides } from '../relay/endpoint/from-options.ts'
 import { startTunnel, type Tunnel } from '../relay/loopback/index.ts'
-import { endpointLimitsOf } from './endpoint-options.ts'
 import { type Child, startChild } from './exec-child.ts'
 import { ExecError } from './exec-errors.ts'
 import { commandEnvironment, isInside, runIsolated } from './exec-isolate.ts'
@@ -24,7 +24,7 @@ export async function runExec(options: ExecOptions, context: CommandContext): Pr
     ...(options.tlsCa === undefined ? {} : { tlsCaFile: options.tlsCa }),
     dials: options.dial,
     serves: options.serve,
-    endpoint: endpointLimitsOf(options),
+    endpoint: endpointOverrides(options),
     logger: log,
   })
   try {

@@ -2,6 +2,7 @@
  * The executor's command line and environment out of the pod that Spark asked for: what the
  * entry script of Spark's own container image does, as a pure function. Used by shim.ts.
  */
+import { ShimError } from './errors.ts'
 import type { FunctionPayload } from './payload.ts'
 
 export type Pod = FunctionPayload['pod']
@@ -44,6 +45,19 @@ const required = [
 /** Names in `required` that the pod's env lacks. */
 export function missingFromPod(pod: Pod): readonly string[] {
   return required.filter((name) => (pod.env[name] ?? '') === '')
+}
+
+/** Throws ShimError: the pod was not made by Spark, or by another version than `sparkVersion`, which is here. */
+export function assertFits(payload: FunctionPayload, sparkVersion: string): void {
+  const missing = missingFromPod(payload.pod)
+  if (missing.length > 0) {
+    throw new ShimError('payload', `the pod lacks ${missing.join(', ')}: it was not made by Spark`)
+  }
+  if (payload.sparkVersion === sparkVersion) return
+  throw new ShimError(
+    'version',
+    `the function has Spark ${sparkVersion}, the driver runs ${payload.sparkVersion}: set SPARK_HOME so that both are the same`,
+  )
 }
 
 /** `base` is the function's own environment (PATH, JAVA_HOME …); the pod's entries win over it. */

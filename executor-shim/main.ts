@@ -5,7 +5,7 @@
  */
 import type { CommandContext } from '../cli/context.ts'
 import type { ShimOptions } from '../cli/options/index.ts'
-import { endpointLimitsOf } from './endpoint-options.ts'
+import { endpointOverrides } from '../relay/endpoint/from-options.ts'
 
 /** How a shim ends. Providers and the agent tell ends apart by these. */
 export const shimExit = {
@@ -31,7 +31,7 @@ export async function runShim(options: ShimOptions, context: CommandContext): Pr
     workDir: options.workDir,
     executorLog: options.executorLog,
     sparkHome: options.sparkHome ?? process.env.SPARK_HOME,
-    endpoint: endpointLimitsOf(options),
+    endpoint: endpointOverrides(options),
   }
   return liveAsShim(settings, process.stdin, context.logger)
 }

@@ -11,6 +11,12 @@ export function sparkVersionAt(sparkHome: string): string {
   const version =
     versionOfJars(listed(join(sparkHome, 'jars'))) ?? versionOfRelease(firstLine(join(sparkHome, 'RELEASE')))
   if (version !== undefined) return version
+  if (sparkHome === '') {
+    throw new ShimError(
+      'environment',
+      'SPARK_HOME is not set in the function: set it to the Spark that it is to run',
+    )
+  }
   throw new ShimError(
     'environment',
     `SPARK_HOME=${sparkHome} holds no Spark (no jars/spark-core_*.jar): set it to an unpacked Spark or to the pyspark folder of a Python environment`,

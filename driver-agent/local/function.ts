@@ -16,6 +16,8 @@ import { fds, SETUP_FAILED } from './setup-script.ts'
 
 /** Lines of stderr kept to explain an end. */
 const KEPT_LINES = 20
+/** How a program of ours begins a sentence for people. */
+const COMPLAINT = 'spark-lambda-relay: '
 /** How often a tree that is being killed is looked at. */
 const GONE_MS = 20
 /** A killed tree that is still there after this is reported all the same: something hangs in the kernel. */
@@ -36,7 +38,7 @@ export interface FunctionStart {
 }
 
 /** What we did to it, before its processes tell how they ended. */
-type Verdict = Extract<FunctionEnd, { detail: string }>
+type Verdict = Exclude<FunctionEnd, { why: 'exited' }>
 
 export class LocalFunction implements FunctionHandle {
   readonly id: string
@@ -197,7 +199,10 @@ export function endOf(
   if (code === 1 && lastLines.at(-1)?.startsWith('unshare: ') === true) {
     return { why: 'crashed', detail: 'its process 1 was killed' }
   }
-  return { why: 'exited', code }
+  const complaint = lastLines.findLast((line) => line.startsWith(COMPLAINT))
+  return complaint === undefined || code === 0
+    ? { why: 'exited', code }
+    : { why: 'exited', code, detail: complaint.slice(COMPLAINT.length) }
 }
 
 function isAlive(row: ProcessRow): boolean {

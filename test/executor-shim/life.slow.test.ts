@@ -119,7 +119,11 @@ describe('an executor in a namespace, over a real relay', () => {
       code: 2,
       lastLines: [expect.stringContaining('the function has Spark 4.3.0, the driver runs 3.5.7')],
     })
-    expect(await executor.handle.ended).toEqual({ why: 'exited', code: 2 })
+    expect(await executor.handle.ended).toEqual({
+      why: 'exited',
+      code: 2,
+      detail: expect.stringContaining('the function has Spark 4.3.0'),
+    })
     expect(executor.messages.some(({ is }) => is === 'jvm-running')).toBe(false)
   })
 
@@ -129,11 +133,21 @@ describe('an executor in a namespace, over a real relay', () => {
       code: 2,
       lastLines: [expect.stringContaining('/nonexistent/bin/java: not found; set JAVA_HOME')],
     })
-    expect(await executor.handle.ended).toEqual({ why: 'exited', code: 2 })
+    expect(await executor.handle.ended).toMatchObject({ why: 'exited', code: 2 })
+  })
+
+  it('says that its folder holds no Spark', async () => {
+    const executor = await world.executor({}, { sparkHome: '/nonexistent' })
+    expect(await executor.message('exited')).toMatchObject({
+      code: 2,
+      lastLines: [expect.stringContaining('SPARK_HOME=/nonexistent holds no Spark')],
+    })
+    expect(await executor.handle.ended).toMatchObject({ why: 'exited', code: 2 })
+    expect(executor.messages.some(({ is }) => is === 'started')).toBe(false)
   })
 
   it('ends itself when its lifetime is over, and is reported as timed out', async () => {
-    const executor = await world.executor({ maxLifetimeMs: 4000 })
+    const executor = await world.executor({ maxLifetimeMs: 6000 })
     expect(await executor.message('exited')).toMatchObject({ signal: 'SIGTERM' })
     expect(await executor.handle.ended).toEqual({ why: 'timed-out', detail: 'its lifetime is over' })
   })

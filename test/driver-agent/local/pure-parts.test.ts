@@ -44,6 +44,12 @@ describe('how a function ended', () => {
   })
 })
 
+it('hands on what a program of ours complained about', () => {
+  const lines = ['{"level":30}', 'spark-lambda-relay: no relay answers', '{"level":30}']
+  expect(endOf(3, null, true, lines)).toEqual({ why: 'exited', code: 3, detail: 'no relay answers' })
+  expect(endOf(0, null, true, lines)).toEqual({ why: 'exited', code: 0 })
+})
+
 it('takes an unshare that failed itself for a killed process 1', () => {
   const lines = ['unshare: sigprocmask unblock failed: Invalid argument']
   expect(endOf(1, null, true, lines)).toEqual({ why: 'crashed', detail: 'its process 1 was killed' })
