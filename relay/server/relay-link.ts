@@ -54,6 +54,7 @@ export class RelayLink implements FrameHandler<Slab> {
   /** A stretch of the current read that goes to one link in one write. */
   #runTo: RelayLink | undefined
   #runBytes: Buffer | undefined
+  #runSlab: Slab | undefined
   #runStart = 0
   #runEnd = 0
   /** Frames other than DATA that may still come before the next refill. */
@@ -146,9 +147,9 @@ export class RelayLink implements FrameHandler<Slab> {
     this.node.beginBatch()
     try {
       this.#decoder.push(slab.bytes, start, end, slab, this)
-      this.#flushRun(slab)
+      this.#flushRun()
     } catch (error) {
-      this.#flushRun(slab)
+      this.#flushRun()
       this.close(
         error instanceof RelayError
           ? error
@@ -190,7 +191,7 @@ export class RelayLink implements FrameHandler<Slab> {
       return
     }
     // The frame's header was in an earlier read: this part gets a header of its own.
-    this.#flushRun(slab)
+    this.#flushRun()
     const header = Buffer.allocUnsafe(HEADER_BYTES)
     writeHeader(header, 0, FrameType.data, length, to.label, offset)
     if (to.link.isUp) to.link.#put(header, undefined)
@@ -208,6 +209,7 @@ export class RelayLink implements FrameHandler<Slab> {
     this.#spendControl(1)
     if (this.state.is !== 'up') throw violation('frames before HELLO')
     if (label === 0) {
+      this.#flushRun()
       if (type === FrameType.goodbye) return this.node.goodbye(this)
       if (type !== FrameType.ping) throw violation(`frame 0x${type.toString(16)} from an endpoint`)
       return
@@ -218,6 +220,7 @@ export class RelayLink implements FrameHandler<Slab> {
     if (to === undefined) {
       if (type !== FrameType.reset)
         throw violation(`frame 0x${type.toString(16)} on label ${label}, which is not open yet`)
+      this.#flushRun()
       this.node.cancelAsk(from)
       return this.send(encodeSignal(FrameType.resetAck, label, 0))
     }
@@ -226,7 +229,7 @@ export class RelayLink implements FrameHandler<Slab> {
     this.node.metrics.forwardedFrames[this.#class] += 1
     if (bytes === slab.bytes) this.#forward(to.link, bytes, headerAt, headerAt + HEADER_BYTES, slab)
     else {
-      this.#flushRun(slab)
+      this.#flushRun()
       if (to.link.isUp) to.link.#put(bytes, undefined)
     }
     const isOver =
@@ -254,6 +257,7 @@ export class RelayLink implements FrameHandler<Slab> {
   }
 
   handleControl(type: number, label: number, offset: number, payload: Buffer): void {
+    this.#flushRun()
     if (type === FrameType.close) {
       const reason = closeReasonOf(offset)
       this.lost(
@@ -296,17 +300,24 @@ export class RelayLink implements FrameHandler<Slab> {
       this.#runEnd = end
       return
     }
-    this.#flushRun(slab)
+    this.#flushRun()
     this.#runTo = to
     this.#runBytes = bytes
+    this.#runSlab = slab
     this.#runStart = start
     this.#runEnd = end
   }
 
-  #flushRun(slab: Slab): void {
+  /**
+   * Sends the run. Before anything else is put on any link: the header of a frame that was cut by
+   * a read is out already, and its bytes are this run; also what was said first goes first.
+   */
+  #flushRun(): void {
     const to = this.#runTo
-    if (to === undefined) return
+    const slab = this.#runSlab
+    if (to === undefined || slab === undefined) return
     this.#runTo = undefined
+    this.#runSlab = undefined
     if (to.state.is !== 'up') return
     to.state.pulse.sent(this.node.clock.now())
     const bytes = (this.#runBytes as Buffer).subarray(this.#runStart, this.#runEnd)
