@@ -4,7 +4,7 @@ import type { TestFiles } from './run-vitest.ts'
 
 export interface Outcome {
   readonly is: 'PASSED' | 'FAILED' | 'NOT RUN'
-  /** Of the tests alone, without what they share. */
+  /** Of the files that its tests are in, which other rows may share. */
   readonly durationMs: number
   /** Why it is not simply passed. */
   readonly says: string
@@ -25,7 +25,9 @@ export function judgeRow(row: Row, results: TestFiles, absolute: (file: string) 
     return { file, tests, isUnloaded }
   })
   const tests = parts.flatMap((part) => part.tests)
-  const durationMs = tests.reduce((sum, test) => sum + test.durationMs, 0)
+  const durationMs = results
+    .filter((result) => row.tests.some(({ file }) => absolute(file) === result.name))
+    .reduce((sum, result) => sum + result.durationMs, 0)
   const failed = tests.filter(({ status }) => status === 'failed')
   const unloaded = parts.filter(({ isUnloaded }) => isUnloaded)
   if (failed.length > 0)

@@ -9,11 +9,12 @@ const testFiles = z.array(
     name: z.string(),
     /** False: it threw before its tests could be told. */
     isLoaded: z.boolean(),
+    /** Of its tests and their hooks. */
+    durationMs: z.number(),
     tests: z.array(
       z.object({
         fullName: z.string(),
         status: z.enum(['passed', 'failed', 'skipped', 'pending']),
-        durationMs: z.number(),
       }),
     ),
   }),

@@ -1,12 +1,12 @@
 /**
  * `npm run test:full`: every row of test/rows.ts, and docs/test-report.md out of it. With
- * words behind `--` only rows that contain one of them; the others then say NOT RUN. Ends
- * with 1 unless every row that ran has passed.
+ * words behind `--` only rows that contain one of them; the others then say NOT RUN, and the
+ * report goes to .cache/. Ends with 1 unless every row that ran has passed.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, release, totalmem } from 'node:os'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { type Row, rows } from '../test/rows.ts'
 import { judgeRow, type Outcome } from './judge-row.ts'
 import { runVitest, type TestFiles } from './run-vitest.ts'
@@ -30,11 +30,12 @@ for (const group of groupsOf(chosen)) {
     files.length === 0 ? [] : runVitest(files, { ...process.env, ...group.environment }).files
   for (const row of group.rows) outcomes.set(row, judgeRow(row, results, resolve))
 }
-mkdirSync('docs', { recursive: true })
-writeFileSync('docs/test-report.md', report())
+const reportFile = words.length === 0 ? 'docs/test-report.md' : '.cache/test-report.md'
+mkdirSync(dirname(reportFile), { recursive: true })
+writeFileSync(reportFile, report())
 const failed = [...outcomes.values()].filter(({ is }) => is === 'FAILED').length
 process.stdout.write(
-  `docs/test-report.md: ${count('PASSED')} rows passed, ${failed} failed, ${count('NOT RUN')} not run\n`,
+  `${reportFile}: ${count('PASSED')} rows passed, ${failed} failed, ${count('NOT RUN')} not run\n`,
 )
 process.exit(failed === 0 ? 0 : 1)
 
@@ -64,7 +65,7 @@ function report(): string {
     `- Rows: ${count('PASSED')} passed, ${count('FAILED')} failed, ${count('NOT RUN')} not run`,
   ]
   for (const [area, group] of Map.groupBy(rows, (row) => row.area)) {
-    lines.push('', `## ${area}`, '', '| what | outcome | time of its tests |', '| --- | --- | --- |')
+    lines.push('', `## ${area}`, '', '| what | outcome | time of its test files |', '| --- | --- | --- |')
     for (const row of group) {
       const { is, durationMs, says } = outcomeOf(row)
       lines.push(

@@ -8,10 +8,10 @@ export default class ResultsReporter implements Reporter {
     const files: TestFiles = modules.map((module) => ({
       name: module.moduleId,
       isLoaded: module.errors().length === 0,
+      durationMs: module.diagnostic().duration,
       tests: [...module.children.allTests()].map((test) => ({
         fullName: test.fullName,
         status: test.result().state,
-        durationMs: test.diagnostic()?.duration ?? 0,
       })),
     }))
     writeFileSync(process.env.SLR_TEST_RESULTS ?? '/dev/null', JSON.stringify(files))

@@ -1,12 +1,13 @@
 /**
  * What the project promises to show, row by row, and the tests that show it. `npm run
  * test:full` runs them and writes docs/test-report.md; a row whose tests did not run says so.
+ * A row is passed only when every part of it ran and passed.
  */
 
 /** Versions of Spark that tests run on, fetched by scripts/prepare.ts. */
 export const testedSparks = ['3.5.7', '4.3.0'] as const
 
-/** Tests of one file; of all its tests, or of those whose full name matches. */
+/** Tests of one file; of all its tests, or of those whose full name (`describe > it`) matches. */
 export interface RowTests {
   readonly file: string
   readonly name?: RegExp
@@ -22,4 +23,183 @@ export interface Row {
   readonly environment?: Readonly<Record<string, string>>
 }
 
-export const rows: readonly Row[] = []
+const agent = 'test/driver-agent'
+const facade = `${agent}/facade/facade.test.ts`
+const ends = `${agent}/local/ends.slow.test.ts`
+const isolation = `${agent}/local/isolation.slow.test.ts`
+const settings = `${agent}/settings/apply.test.ts`
+const starts = `${agent}/pods/start.test.ts`
+const pods = `${agent}/pods/life.test.ts`
+const traffic = 'test/spark/all-traffic.spark.test.ts'
+const life = 'test/spark/life.spark.test.ts'
+const shimLife = 'test/executor-shim/life.slow.test.ts'
+const exec = 'test/executor-shim/exec.slow.test.ts'
+const handshake = 'test/relay/server/handshake.test.ts'
+const front = 'test/relay/server/front.test.ts'
+const gate = 'test/relay/loopback/gate.test.ts'
+const sockets = 'test/relay/loopback/socket-side.test.ts'
+const missing = 'test/cli/missing.slow.test.ts'
+
+function area(name: string, entries: readonly Omit<Row, 'area'>[]): readonly Row[] {
+  return entries.map((entry) => ({ area: name, ...entry }))
+}
+
+export const rows: readonly Row[] = [
+  ...area('Spark 3.5.7 and 4.3.0 through `submit`', [
+    { what: 'shuffle with a known answer', tests: [{ file: traffic, name: /shuffle/ }] },
+    { what: 'broadcast', tests: [{ file: traffic, name: /broadcasts/ }] },
+    { what: '`cache()` read from another executor', tests: [{ file: traffic, name: /cached blocks/ }] },
+    { what: '`collect()` of 50 MiB', tests: [{ file: traffic, name: /collects/ }] },
+    { what: 'Python functions; `--jars`', tests: [{ file: traffic, name: /Python functions/ }] },
+    {
+      what: '`--py-files`, `--archives` of 300 MB, while heartbeats stay on time',
+      tests: [{ file: traffic, name: /--archives|heartbeats/ }],
+    },
+    { what: 'adaptive execution', tests: [{ file: traffic, name: /adapts/ }] },
+    { what: 'speculation', tests: [{ file: traffic, name: /speculative/ }] },
+    { what: 'stage-level resource profiles', tests: [{ file: traffic, name: /resource profile/ }] },
+    { what: 'event log written, and read back by a history server', tests: [] },
+    { what: 'authentication and encryption on', tests: [{ file: traffic, name: /authentication/ }] },
+    {
+      what: 'the user’s `--conf`, SPARK_CONF_DIR with log4j2.properties, pod template',
+      tests: [{ file: traffic, name: /SPARK_CONF_DIR/ }],
+    },
+    { what: 'executors’ logs linked from Spark’s UI', tests: [{ file: traffic, name: /log from Spark/ }] },
+    { what: 'no task lost', tests: [{ file: traffic, name: /loses no task/ }] },
+    {
+      what: 'a failing job returns Spark’s own exit code',
+      tests: [{ file: life, name: /a program that fails/ }],
+    },
+    {
+      what: 'dynamic allocation: 0 to N to 0 while the session stays open, no function left after 2 minutes',
+      tests: [{ file: life, name: /dynamic allocation/ }],
+    },
+  ]),
+  ...area('Isolation', [
+    {
+      what: '/proc/net shows only lo, as root and unprivileged',
+      tests: [{ file: isolation, name: /only the loopback/ }],
+    },
+    {
+      what: 'no address of the host, relay’s TCP port, 1.1.1.1 or 169.254.169.254 is reached',
+      tests: [{ file: isolation, name: /reaches no address/ }],
+    },
+    { what: '/tmp of its own', tests: [{ file: isolation, name: /\/tmp of its own/ }] },
+    { what: 'the same as an unprivileged uid', tests: [{ file: isolation, name: /user/ }] },
+    { what: 'Spark with `net.ipv6.conf.all.disable_ipv6=1`', tests: [] },
+  ]),
+  ...area('Side by side', [
+    { what: 'two `submit`s at once, their UIs fetched, ten `exec`s beside them', tests: [] },
+    { what: 'ten `exec`s', tests: [{ file: exec, name: /runs ten/ }] },
+    { what: 'a notebook by `agent --print-env`, three kernel restarts', tests: [] },
+    { what: 'a Spark Connect client', tests: [] },
+  ]),
+  ...area('The facade', [
+    {
+      what: 'against the recordings of both versions',
+      tests: [{ file: `${agent}/facade/recordings.test.ts` }],
+    },
+    {
+      what: 'an independent Kubernetes client: list, watch, create, delete, patch, selectors',
+      tests: [{ file: `${agent}/facade/kubernetes-client.slow.test.ts` }],
+    },
+    {
+      what: 'a watch cut during ten pod ends loses none',
+      tests: [{ file: facade, name: /cut during ten ends/ }],
+    },
+  ]),
+  ...area('`exec` with programs that no one here wrote', [
+    { what: 'iperf3 both ways and bidirectional', tests: [] },
+    { what: 'redis-cli against redis-server', tests: [] },
+    { what: 'an HTTP server under autocannon', tests: [] },
+    { what: 'rsync of a 1 GiB file, equal checksums', tests: [] },
+  ]),
+  ...area('Wire and streams, simulated', [
+    { what: 'any split of any frame sequence decodes to the same', tests: [] },
+    {
+      what: 'random schedules deliver every byte once and in order, or a named reset: 10 million',
+      tests: [],
+    },
+    { what: 'late frames of a retired route, a lost FIN, a lost RESET, crossing resumes', tests: [] },
+    { what: 'frozen wire numbers', tests: [] },
+  ]),
+  ...area('Deaths', [
+    { what: 'relay SIGKILLed and back after 10 s in mid-shuffle: right answer, no failed task', tests: [] },
+    { what: 'its restart made to fail for good: a clear error within 60 s', tests: [] },
+    {
+      what: 'agent, relay, shim, JVM or spark-submit SIGKILLed: nothing left after 10 s, no file after the next start',
+      tests: [],
+    },
+    { what: 'the same of a function alone', tests: [{ file: ends }] },
+    { what: 'Ctrl-C ends in order', tests: [] },
+  ]),
+  ...area('Bad input, bad luck', [
+    {
+      what: 'wrong, expired, other application’s, missing token, key outside its prefix: refused, counted, nothing allocated',
+      tests: [{ file: handshake, name: /a token/ }, { file: 'test/relay/token/verify.test.ts' }],
+    },
+    { what: 'another uid at the facade', tests: [{ file: facade, name: /without the token/ }] },
+    {
+      what: 'another uid at the socket',
+      tests: [{ file: 'test/relay/server/listen.test.ts', name: /this user only/ }],
+    },
+    {
+      what: 'garbage, truncated, oversized, unknown frames; HTTP to the link port; a slow handshake',
+      tests: [
+        { file: handshake, name: /bad frames/ },
+        { file: front, name: /garbage|slow|HTTP/ },
+      ],
+    },
+    {
+      what: 'option or variable out of range, unknown option: named, exit 2',
+      tests: [{ file: 'test/cli/program.test.ts' }, { file: 'test/cli/read-options.test.ts' }],
+    },
+    {
+      what: 'no Java, Spark, Python, namespaces, descriptors: doctor’s sentence, exit 2, before anything starts',
+      tests: [
+        { file: missing },
+        { file: `${agent}/doctor/doctor.test.ts` },
+        { file: `${agent}/local/probe-verdict.test.ts` },
+      ],
+    },
+    {
+      what: 'the program sets its own master, or 60 s pass without a call: said so',
+      tests: [{ file: settings, name: /a master of the user/ }],
+    },
+    {
+      what: 's3a, jdbc, kafka while `--egress none`: warned',
+      tests: [{ file: settings, name: /reaches outside/ }],
+    },
+    {
+      what: 'executor’s JVM dies at start, or never registers: Failed with its last lines, the job ends after few starts',
+      tests: [{ file: starts }, { file: life, name: /dies at its start/ }],
+    },
+    {
+      what: 'executor killed later: gone at once, next POST within 2 s, tasks run again',
+      tests: [
+        { file: pods, name: /ran and ended/ },
+        { file: shimLife, name: /was killed/ },
+      ],
+    },
+    {
+      what: 'peer’s port closed, address unknown, peer gone: reset within 50 ms of knowing',
+      tests: [{ file: sockets, name: /resets the client/ }],
+    },
+    { what: 'what Spark makes of a dead peer', tests: [] },
+    {
+      what: 'another machine or uid at a wildcard listener: closed at once, counted',
+      tests: [{ file: gate, name: /closes and counts|turns away/ }],
+    },
+    {
+      what: 'work folder full: the cause is seen in the driver’s log',
+      tests: [{ file: shimLife, name: /folder is full/ }],
+    },
+  ]),
+  ...area('Package', [
+    {
+      what: 'packed here, installed elsewhere, `npx spark-lambda-relay --help`',
+      tests: [{ file: 'test/package.slow.test.ts' }],
+    },
+    { what: 'an older Node gets one sentence', tests: [{ file: 'test/bin/spark-lambda-relay.test.ts' }] },
+  ]),
+]

@@ -4,8 +4,8 @@ import { countTests, type TestFiles } from '../../scripts/run-vitest.ts'
 
 type Status = TestFiles[number]['tests'][number]['status']
 function file(name: string, tests: Record<string, Status>, isLoaded = true): TestFiles[number] {
-  const all = Object.entries(tests).map(([fullName, status]) => ({ fullName, status, durationMs: 100 }))
-  return { name: `/root/${name}`, isLoaded, tests: all }
+  const all = Object.entries(tests).map(([fullName, status]) => ({ fullName, status }))
+  return { name: `/root/${name}`, isLoaded, durationMs: 200, tests: all }
 }
 const absolute = (name: string) => `/root/${name}`
 const row = (...tests: { file: string; name?: RegExp }[]) => ({ area: 'a', what: 'w', tests })
@@ -16,7 +16,7 @@ describe('judgeRow', () => {
     file('b.ts', { 'three fails': 'failed', 'four waits': 'skipped' }),
   ]
 
-  it('passes a row whose every test ran and passed, and adds their time', () => {
+  it('passes a row whose every test ran and passed, with the time of its files', () => {
     expect(judgeRow(row({ file: 'a.ts' }), results, absolute)).toEqual({
       is: 'PASSED',
       durationMs: 200,
