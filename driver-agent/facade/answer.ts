@@ -33,18 +33,9 @@ export function failure(http: number, reason: string, message: string): Answer {
   }
 }
 
-/** `details` names what was deleted, when it was one thing. */
-export function success(details?: { name: string; kind: string; uid: string }): Answer {
-  return {
-    http: 200,
-    body: {
-      kind: 'Status',
-      apiVersion: 'v1',
-      metadata: {},
-      status: 'Success',
-      ...(details === undefined ? {} : { details }),
-    },
-  }
+/** Of a DELETE of many. */
+export function success(): Answer {
+  return { http: 200, body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' } }
 }
 
 /** What the API says for a path that it does not know. */

@@ -175,7 +175,7 @@ describe('a watch', () => {
 })
 
 describe('a DELETE', () => {
-  it('of a pod answers Success and asks the function to stop', async () => {
+  it('of a pod answers the pod on its way out, and asks the function to stop', async () => {
     const world = await startFacadeWorld()
     const pod = world.post(1)
     world.run(pod)
@@ -184,7 +184,10 @@ describe('a DELETE', () => {
       body: { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Background' },
     })
     expect(http).toBe(200)
-    expect(body).toMatchObject({ kind: 'Status', status: 'Success', details: { uid: pod.metadata.uid } })
+    expect(body).toMatchObject({
+      kind: 'Pod',
+      metadata: { uid: pod.metadata.uid, deletionTimestamp: expect.stringMatching(/Z$/) },
+    })
     expect(world.asked.stopped).toHaveLength(1)
     expect((await world.call('pods/job-1-exec-1')).http).toBe(200)
     world.say(pod, exitedWord(0))
