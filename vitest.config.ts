@@ -1,7 +1,7 @@
 /**
  * Which tests run together. A file's ending tells its project: `.slow.test.ts` starts
  * processes and takes seconds, `.sim.test.ts` runs many random schedules, `.spark.test.ts`
- * needs Spark and Java; all others are fast. Groups run one after the other, cheap ones first.
+ * needs Spark and Java, `.spark-full.test.ts` as well but belongs to test:full only; all others are fast. Groups run one after the other, cheap ones first.
  */
 import { defineConfig } from 'vitest/config'
 
@@ -9,6 +9,7 @@ const all = 'test/**/*.test.ts'
 const slow = 'test/**/*.slow.test.ts'
 const sim = 'test/**/*.sim.test.ts'
 const spark = 'test/**/*.spark.test.ts'
+const sparkFull = 'test/**/*.spark-full.test.ts'
 const minute = 60_000
 
 export default defineConfig({
@@ -19,7 +20,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: [all],
-          exclude: [slow, sim, spark],
+          exclude: [slow, sim, spark, sparkFull],
           testTimeout: 10_000,
           hookTimeout: 10_000,
           sequence: { groupOrder: 0 },
@@ -57,6 +58,18 @@ export default defineConfig({
           fileParallelism: false,
           maxWorkers: 1,
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'spark-full',
+          include: [sparkFull],
+          testTimeout: 10 * minute,
+          hookTimeout: 10 * minute,
+          fileParallelism: false,
+          maxWorkers: 1,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

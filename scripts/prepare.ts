@@ -21,6 +21,7 @@ const programs: Readonly<Record<string, string>> = {
   rsync: 'rsync',
   openssl: 'openssl',
   java: 'openjdk-17-jre-headless',
+  javac: 'openjdk-17-jdk-headless',
   python3: 'python3-pip',
 }
 
