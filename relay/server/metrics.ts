@@ -6,8 +6,8 @@
 import type { TrafficClass } from '../wire/control.ts'
 import { type CloseReason, closeReasons, type ResetReason, resetReasons } from '../wire/errors.ts'
 
-/** `attached`: home link. `visiting`: only opens streams here. `leaving`: told to go, or saying goodbye. */
-export type LinkState = 'attached' | 'visiting' | 'leaving'
+/** `attached`: home link. `visiting`: only opens streams here. */
+export type LinkState = 'attached' | 'visiting'
 
 /** Why a connection was closed before it became a link or an HTTP request. */
 export const sniffFailures = [
@@ -53,8 +53,8 @@ export class RelayMetrics {
   accepted = 0
   /** Gauge: links past their handshake. */
   readonly links: Record<TrafficClass, Record<LinkState, number>> = {
-    urgent: { attached: 0, visiting: 0, leaving: 0 },
-    bulk: { attached: 0, visiting: 0, leaving: 0 },
+    urgent: { attached: 0, visiting: 0 },
+    bulk: { attached: 0, visiting: 0 },
   }
   /** Links that finished their handshake. */
   readonly handshakes = perClass()

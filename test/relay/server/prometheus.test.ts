@@ -18,7 +18,7 @@ describe('metrics', () => {
     for (const reason of sniffFailures) {
       expect(lines).toContain(`slr_relay_sniff_failures_total{reason="${reason}"} 0`)
     }
-    for (const state of ['attached', 'visiting', 'leaving']) {
+    for (const state of ['attached', 'visiting']) {
       for (const trafficClass of ['urgent', 'bulk']) {
         expect(lines).toContain(`slr_relay_links{class="${trafficClass}",state="${state}"} 0`)
       }
