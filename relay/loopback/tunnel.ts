@@ -21,6 +21,7 @@ import {
   type LocalLane,
 } from './lane.ts'
 import { sumFigures } from './stats.ts'
+import { assertTokenIsFor } from './token-check.ts'
 import type { MessageChannel, TrafficClass, Tunnel, TunnelOptions, TunnelStats } from './tunnel-types.ts'
 
 /** Listeners at most where there is no ::1; beside them a function needs descriptors for its connections (Lambda: 1,024). */
@@ -60,9 +61,10 @@ class TwoLaneTunnel implements Tunnel {
     this.#bothAttached.promise.catch(() => {}) // asked for only while starting
     const incarnation = randomBytes(8).toString('hex')
     const { onControl } = options
+    const token = (): Promise<string> => this.#checkedToken(options)
     this.#urgent = createLane(
       laneOptions(options, 'urgent', incarnation),
-      options.token,
+      token,
       this.#laneEvents('urgent', options, onControl),
       this.#log.child({ class: 'urgent' }),
     )
@@ -71,8 +73,8 @@ class TwoLaneTunnel implements Tunnel {
     const bulkLog = this.#log.child({ class: 'bulk' })
     this.#bulk =
       options.bulkThread === false
-        ? createLane(bulk, options.token, bulkEvents, bulkLog)
-        : new BulkThread(bulk, options.token, bulkEvents, bulkLog)
+        ? createLane(bulk, token, bulkEvents, bulkLog)
+        : new BulkThread(bulk, token, bulkEvents, bulkLog)
   }
 
   async start(): Promise<void> {
@@ -133,20 +135,33 @@ class TwoLaneTunnel implements Tunnel {
         this.#attached[trafficClass] = false
         if (this.#state.is !== 'closing') this.#log.warn({ class: trafficClass, reason }, 'link lost')
       },
-      failed: (failure) => this.#fail(trafficClass, failure),
+      failed: (failure) => {
+        this.#attached[trafficClass] = false
+        this.#fail(tunnelError(failure))
+      },
       streamOpened: (peer, port) => options.onStream?.(peer, port),
       control,
     }
   }
 
+  /** A token for someone else is final: without this, an endpoint would go on trying for 45 s. */
+  async #checkedToken(options: TunnelOptions): Promise<string> {
+    const token = await options.token()
+    try {
+      assertTokenIsFor(token, options)
+    } catch (error) {
+      if (error instanceof TunnelError) this.#fail(error)
+      throw error
+    }
+    return token
+  }
+
   /** One class is no use without the other: the first failure ends both. */
-  #fail(trafficClass: TrafficClass, failure: LaneFailure): void {
-    this.#attached[trafficClass] = false
+  #fail(error: TunnelError): void {
     if (this.#state.is === 'closing' || this.#state.is === 'failed') return
-    const error = tunnelError(failure)
     const wasRunning = this.#state.is === 'running'
     this.#state = { is: 'failed', error }
-    this.#log.error({ class: trafficClass, code: failure.code, reason: failure.message }, 'tunnel over')
+    this.#log.error({ code: error.code, reason: error.message }, 'tunnel over')
     this.#bothAttached.reject(error)
     this.#ended.resolve(error)
     if (wasRunning) void this.close()
