@@ -88,7 +88,7 @@ export class Endpoint implements StreamHost {
       linkDown: (link, isHome, error) => this.#linkDown(link, isHome, error),
       control: (link, type, label, offset, payload) =>
         this.#handleControl(link, type, label, offset, payload),
-      unreachable: (address) => this.#unreachable(address),
+      askAgain: (address) => this.#askAgain(address),
       failed: (error) => this.#fail(error),
     })
   }
@@ -441,6 +441,7 @@ export class Endpoint implements StreamHost {
     if (stream === undefined) return // reset or moved meanwhile
     if (stream.route.is !== 'opening') throw violation(`OPENED for label ${label}, which was not opening`)
     stream.routeLive(link, label)
+    this.#homes.reached(stream.peer)
     stream.opened(decodeOpened(payload).incarnation, limit)
   }
 
@@ -500,6 +501,7 @@ export class Endpoint implements StreamHost {
         continue
       }
       stream.routeLive(link, entry.label)
+      this.#homes.reached(stream.peer)
       stream.opened(resumed.incarnation, entry.limit)
       stream.resumed(entry.received, entry.limit)
     }
@@ -512,11 +514,8 @@ export class Endpoint implements StreamHost {
     }
   }
 
-  /** Its relay could not be reached, or sent us in circles. */
-  #unreachable(address: string): void {
-    for (const stream of this.#opened.values()) {
-      if (stream.peer === address && stream.route.is === 'down') stream.die('unknown')
-    }
+  #askAgain(address: string): void {
+    this.#route([...this.#opened.values()].filter((stream) => stream.peer === address))
   }
 
   // ---- time ----
@@ -531,6 +530,7 @@ export class Endpoint implements StreamHost {
   #sweep(): void {
     const now = this.now()
     this.#tombstones.sweep(now)
+    this.#homes.sweep(now)
     for (const stream of this.#opened.values()) {
       if (stream.state.is === 'pending' && now - stream.openedAtMs > this.limits.openTimeoutMs)
         stream.reset('timeout')

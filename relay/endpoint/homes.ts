@@ -14,8 +14,8 @@ export interface HomesEvents {
   linkUp(link: Link, isHome: boolean): void
   linkDown(link: Link, isHome: boolean, error: RelayError): void
   control(link: Link, type: number, label: number, offset: number, payload: Buffer): void
-  /** Nobody says where this address is any more. */
-  unreachable(address: string): void
+  /** Its way was lost, and the time has come to ask our own home for it. */
+  askAgain(address: string): void
   /** Refused for good, or no relay for `noRelayMs`. */
   failed(error: RelayError): void
 }
@@ -35,17 +35,28 @@ interface Visit {
   tries: number
 }
 
-interface KnownHome {
-  readonly node: string
-  readonly epoch: number
-  /** MOVED answers in a row. */
-  readonly moves: number
-}
+/** at: there, as MOVED said. lost: we were sent in circles; until the timer nobody is asked. */
+type KnownHome =
+  | {
+      readonly is: 'at'
+      readonly node: string
+      readonly epoch: number
+      /** MOVED answers in a row, without a stream that got through. */
+      readonly moves: number
+    }
+  | { readonly is: 'lost'; readonly timer: Timer }
 
 /** After this many MOVED in a row something is stale: wait, then ask the own home again. */
 const MAX_MOVES = 3
 /** A visit that cannot be reached this often is dropped, and the own home asked again. */
 const MAX_VISIT_TRIES = 3
+/**
+ * A visited relay that does not answer this soon is taken for lost, ms: its endpoints are on
+ * their way to another, and the directory will know before it answers.
+ */
+const VISIT_HANDSHAKE_MS = 2_000
+/** A visit without streams is left after this long, ms. */
+const IDLE_VISIT_MS = 60_000
 
 export class Homes {
   readonly #options: EndpointOptions
@@ -84,9 +95,10 @@ export class Homes {
     this.#dialHome()
   }
 
-  /** The link over which `address` is reached, if it is up. Dials a visit where one is due. */
+  /** The link over which `address` is reached, if there is one now. */
   linkTo(address: string): Link | undefined {
     const known = this.#known.get(address)
+    if (known?.is === 'lost') return undefined
     if (known !== undefined && known.node !== this.#homeNode()) {
       const visit = this.#visits.get(known.node)
       if (visit !== undefined) return visit.dial.is === 'up' ? visit.dial.link : undefined
@@ -99,18 +111,37 @@ export class Homes {
   /** The relay says where an address is at home. Lower epochs are ignored. */
   moved(moved: Moved): void {
     const before = this.#known.get(moved.to)
-    if (before !== undefined && moved.epoch < before.epoch) return
+    if (before?.is === 'lost' || (before !== undefined && moved.epoch < before.epoch)) return
     const moves = (before?.moves ?? 0) + 1
     if (moves > MAX_MOVES) {
-      this.#known.delete(moved.to)
-      this.#events.unreachable(moved.to)
+      const timer = this.#options.clock.after(this.#backoff(moves), () => {
+        this.#known.delete(moved.to)
+        this.#events.askAgain(moved.to)
+      })
+      this.#known.set(moved.to, { is: 'lost', timer })
       return
     }
-    this.#known.set(moved.to, { node: moved.node, epoch: moved.epoch, moves })
+    this.#known.set(moved.to, { is: 'at', node: moved.node, epoch: moved.epoch, moves })
     if (moved.node === this.#homeNode() || this.#visits.has(moved.node)) return
     const visit: Visit = { urls: moved.urls, dial: { is: 'idle' }, tries: 0 }
     this.#visits.set(moved.node, visit)
     this.#dialVisit(moved.node, visit)
+  }
+
+  /** A stream to `address` got through: what MOVED said holds. */
+  reached(address: string): void {
+    const known = this.#known.get(address)
+    if (known?.is === 'at' && known.moves > 0) this.#known.set(address, { ...known, moves: 0 })
+  }
+
+  /** Leaves relays where nothing of ours goes on. Called now and then. */
+  sweep(nowMs: number): void {
+    for (const visit of this.#visits.values()) {
+      if (visit.dial.is !== 'up') continue
+      const { link } = visit.dial
+      if (link.labels.size > 0 || nowMs - link.lastUsedMs < IDLE_VISIT_MS) continue
+      link.close('goodbye', 'nothing goes on here')
+    }
   }
 
   /** Sends a RETIRE now, or as soon as there is a home. */
@@ -127,6 +158,7 @@ export class Homes {
   stop(): void {
     this.#isStopped = true
     this.#homeless?.cancel()
+    for (const known of this.#known.values()) if (known.is === 'lost') known.timer.cancel()
     for (const dial of [this.#home, ...[...this.#visits.values()].map((visit) => visit.dial)]) endDial(dial)
     this.#leaving?.close('goodbye', 'the endpoint is over')
     this.#home = { is: 'idle' }
@@ -173,7 +205,7 @@ export class Homes {
     const retirements = this.#retirements
     this.#retirements = []
     for (const frame of retirements) link.sendFrame(frame)
-    old?.close('goodbye', 'moved to another link')
+    old?.close('superseded', 'moved to another link')
     this.#events.linkUp(link, true)
   }
 
@@ -219,9 +251,10 @@ export class Homes {
       (dial) => {
         visit.dial = dial
       },
-      () => {
+      (error) => {
         if (this.#isStopped || this.#visits.get(node) !== visit) return
-        if (visit.tries >= MAX_VISIT_TRIES) return this.#visitLost(node)
+        const isOver = error.code === 'timeout' || error.code === 'goodbye' || error.code === 'draining'
+        if (isOver || visit.tries >= MAX_VISIT_TRIES) return this.#visitLost(node)
         const timer = this.#options.clock.after(this.#backoff(visit.tries), () =>
           this.#dialVisit(node, visit),
         )
@@ -233,7 +266,8 @@ export class Homes {
   /** Whoever was reached there is asked for again at our home, where the directory is known. */
   #visitLost(node: string): void {
     this.#visits.delete(node)
-    for (const [address, known] of this.#known) if (known.node === node) this.#known.delete(address)
+    for (const [address, known] of this.#known)
+      if (known.is === 'at' && known.node === node) this.#known.delete(address)
     if (this.#home.is === 'up') this.#events.linkUp(this.#home.link, false)
   }
 
@@ -253,14 +287,21 @@ export class Homes {
     failed: (error: RelayError) => void,
   ): void {
     const abort = new AbortController()
-    const timer = this.#options.clock.after(this.#limits.handshakeMs, () => abort.abort())
+    const { handshakeMs } = this.#limits
+    const limitMs = mode === 'visit' ? Math.min(VISIT_HANDSHAKE_MS, handshakeMs) : handshakeMs
+    const timer = this.#options.clock.after(limitMs, () => abort.abort())
     set({ is: 'dialling', abort, timer })
     let isUp = false
     const connect = async (): Promise<void> => {
       const token = await this.#options.token()
+      abort.signal.throwIfAborted()
       const pipe = await this.#options.dialer.dial(url, abort.signal)
+      if (abort.signal.aborted || this.#isStopped) {
+        pipe.destroy()
+        abort.signal.throwIfAborted()
+        return
+      }
       timer.cancel()
-      if (abort.signal.aborted || this.#isStopped) return pipe.destroy()
       this.#counter += 1
       const { incarnation } = this.#options
       const link = new Link(
@@ -281,7 +322,9 @@ export class Homes {
             isUp = true
             set({ is: 'up', link: up })
             if (mode === 'attach') this.#homeUp(up)
-            else this.#events.linkUp(up, false)
+            else {
+              this.#events.linkUp(up, false)
+            }
           },
           down: (down, error) => {
             if (!isUp) return failed(error)
@@ -306,9 +349,11 @@ export class Homes {
     connect().catch((cause: unknown) => {
       timer.cancel()
       if (this.#isStopped) return
+      if (abort.signal.aborted) {
+        return failed(new RelayError('timeout', `cannot reach ${url}: no connection within ${limitMs} ms`))
+      }
       const detail = cause instanceof Error ? cause.message : String(cause)
-      const aborted = abort.signal.aborted ? `no connection within ${this.#limits.handshakeMs} ms` : detail
-      failed(new RelayError('internal', `cannot reach ${url}: ${aborted}`, { cause }))
+      failed(new RelayError('internal', `cannot reach ${url}: ${detail}`, { cause }))
     })
   }
 }

@@ -62,6 +62,8 @@ export class Link implements FrameHandler<Slab> {
   #turns: Stream[] = []
   #turnHead = 0
   #isPumping = false
+  /** When a label was last opened or closed, ms: a link without any is idle since then. */
+  lastUsedMs: number
 
   /** Sends HELLO at once. `pipe` is connected; nobody else uses it. */
   constructor(url: string, pipe: Pipe, hello: Hello, clock: Clock, tuning: LinkTuning, events: LinkEvents) {
@@ -69,6 +71,7 @@ export class Link implements FrameHandler<Slab> {
     this.#pipe = pipe
     this.#clock = clock
     this.#tuning = tuning
+    this.lastUsedMs = clock.now()
     this.#events = events
     const timer = clock.after(tuning.handshakeMs, () =>
       this.#close(
@@ -128,6 +131,7 @@ export class Link implements FrameHandler<Slab> {
   }
   /** What still comes for it drains silently. */
   closeLabel(label: number): void {
+    this.lastUsedMs = this.#clock.now()
     this.#streams.delete(label)
   }
 

@@ -3,7 +3,7 @@
  * happens when a link, an address or the relay goes. The rim (listen.ts) gives it pipes; tests
  * and the simulator give it theirs.
  */
-import type { Directory, Lease, LeaseKey } from '../directory/directory.ts'
+import type { Directory, DirectoryChange, Lease, LeaseKey } from '../directory/directory.ts'
 import { DirectoryError } from '../directory/directory.ts'
 import type { Pipe } from '../pipe/pipe.ts'
 import type { Clock, Timer } from '../time/clock.ts'
@@ -36,7 +36,7 @@ import { FrameType, VERSION_MAX, VERSION_MIN } from '../wire/header.ts'
 import type { RelayLimits } from './limits.ts'
 import type { RelayMetrics } from './metrics.ts'
 import { type Attached, RelayLink } from './relay-link.ts'
-import { Residence } from './residence.ts'
+import { Residence, type ResidenceState } from './residence.ts'
 import { type Ask, join, type RouteEnd } from './route.ts'
 
 /** What a token proves. */
@@ -88,6 +88,7 @@ export class RelayNode {
   readonly #startedMs: number
   #state: NodeState = 'serving'
   #housekeeping: Timer
+  readonly #unsubscribe: () => void
   #lastRenewalMs = 0
   #batchDepth = 0
   #corked: RelayLink[] = []
@@ -99,6 +100,7 @@ export class RelayNode {
     this.metrics = options.metrics
     this.#startedMs = this.clock.now()
     this.#housekeeping = this.clock.after(HOUSEKEEPING_MS, () => this.#houseKeep())
+    this.#unsubscribe = options.directory.subscribe((change) => this.#handleChange(change))
   }
 
   get state(): NodeState {
@@ -158,6 +160,7 @@ export class RelayNode {
   close(): void {
     this.#state = 'over'
     this.#housekeeping.cancel()
+    this.#unsubscribe()
     for (const link of [...this.#links]) link.close(new RelayError('draining', 'this relay is gone'))
     for (const residence of this.#residences.values()) {
       if (residence.state.is === 'missing') residence.state.grace.cancel()
@@ -205,7 +208,9 @@ export class RelayNode {
     }
     this.#admit(link, hello, version).catch((cause: unknown) => {
       link.close(asRelayError(cause))
-      if (!(cause instanceof RelayError) && !(cause instanceof DirectoryError)) this.reportFault(cause)
+      if (cause instanceof DirectoryError) {
+        if (cause.code === 'unavailable') this.metrics.directoryFailures += 1
+      } else if (!(cause instanceof RelayError)) this.reportFault(cause)
     })
   }
 
@@ -347,7 +352,7 @@ export class RelayNode {
     if (residence?.state.is === 'attached') return this.#joinAll(ends, residence)
     if (this.#retired.has(addressKey(app, to)) && residence === undefined)
       return this.#refuseAll(ends, 'gone')
-    if (residence !== undefined) return this.#park(residence, ends)
+    // Missing here, it may be at home elsewhere by now: the directory knows before grace is over.
     this.#lookUp({ app, address: to, class: trafficClass }, ends)
   }
 
@@ -633,18 +638,37 @@ export class RelayNode {
     this.#options.directory.lookup(key).then(
       (lease) => {
         if (residence.state !== state) return // it came back while we asked
-        const isOurs = lease === undefined || lease.node === this.#options.node
-        if (isOurs) {
-          if (lease !== undefined) this.#options.directory.release(key, lease.epoch).catch(() => {})
-          this.#giveUp(residence, 'grace', [])
-        } else this.#atHomeElsewhere(residence, lease)
+        if (lease === undefined) return this.#giveUp(residence, 'grace', [])
+        if (lease.node !== this.#options.node) return this.#atHomeElsewhere(residence, lease)
+        // A lease of ours that is not the one that was lost: it is attaching at this moment.
+        if (lease.epoch !== state.lease?.epoch) return this.#graceLonger(residence, state)
+        this.#options.directory.release(key, lease.epoch).catch(() => {})
+        this.#giveUp(residence, 'grace', [])
       },
       () => {
         if (residence.state !== state) return
         this.metrics.directoryFailures += 1
-        residence.state = { ...state, grace: this.clock.after(1_000, () => this.#graceOver(residence)) }
+        this.#graceLonger(residence, state)
       },
     )
+  }
+
+  #graceLonger(residence: Residence, state: Extract<ResidenceState, { is: 'missing' }>): void {
+    residence.state = { ...state, grace: this.clock.after(1_000, () => this.#graceOver(residence)) }
+  }
+
+  /** A hint of the directory's: whoever waits here for an address that attached elsewhere is sent there. */
+  #handleChange(change: DirectoryChange): void {
+    if (change.is !== 'claimed' || change.lease.node === this.#options.node) return
+    const { app, address, class: trafficClass } = change.key
+    const residence = this.#residences.get(residenceKey(app, address, trafficClass))
+    if (residence === undefined) return
+    if (residence.state.is === 'missing') {
+      residence.state.grace.cancel()
+      this.#atHomeElsewhere(residence, change.lease)
+    } else if (residence.state.lease.epoch < change.lease.epoch) {
+      residence.state.link.close(new RelayError('superseded', `${address} is at home elsewhere`))
+    }
   }
 
   #atHomeElsewhere(residence: Residence, lease: Lease): void {
