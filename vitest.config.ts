@@ -1,7 +1,8 @@
 /**
  * Which tests run together. A file's ending tells its project: `.slow.test.ts` starts
  * processes and takes seconds, `.sim.test.ts` runs many random schedules, `.spark.test.ts`
- * needs Spark and Java, `.spark-full.test.ts` as well but belongs to test:full only; all others are fast. Groups run one after the other, cheap ones first.
+ * needs Spark and Java, `.spark-full.test.ts` as well but belongs to test:full only; all
+ * others are fast. Groups run one after the other, cheap ones first.
  */
 import { defineConfig } from 'vitest/config'
 
