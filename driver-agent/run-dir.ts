@@ -8,9 +8,11 @@ import { randomBytes } from 'node:crypto'
 import { chmod, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { createConnection, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { AgentError } from './errors.ts'
 
+/** Logs of runs that failed are kept this long. */
+const KEPT_LOGS_MS = 7 * 24 * 3_600_000
 /** A folder younger than this may belong to an agent that has not opened its socket yet. */
 const SETTLING_MS = 10_000
 
@@ -57,10 +59,19 @@ export async function createRunDir(base: string = runDirBase()): Promise<RunDir>
   }
 }
 
-/** Removes every run folder whose agent no longer answers; returns how many. */
+/** Where the logs of the run in `path` go when they are to outlive it. */
+export function keptLogsDir(path: string): string {
+  return join(dirname(path), basename(path).replace(/^run-/, 'logs-'))
+}
+
+/** Removes every run folder whose agent no longer answers, and old logs; returns how many run folders. */
 export async function removeLeftOvers(base: string): Promise<number> {
   let removed = 0
-  for (const path of await runDirs(base)) {
+  for (const path of await folders(base, 'logs-')) {
+    const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? 0)
+    if (age > KEPT_LOGS_MS) await rm(path, { recursive: true, force: true })
+  }
+  for (const path of await folders(base, 'run-')) {
     if (await isLive(path)) continue
     const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? 0)
     const settling = age < SETTLING_MS && !(await exists(join(path, 'live.sock')))
@@ -74,7 +85,7 @@ export async function removeLeftOvers(base: string): Promise<number> {
 /** Run folders whose agent answers. */
 export async function liveRunDirs(base: string = runDirBase()): Promise<string[]> {
   const live: string[] = []
-  for (const path of await runDirs(base)) if (await isLive(path)) live.push(path)
+  for (const path of await folders(base, 'run-')) if (await isLive(path)) live.push(path)
   return live
 }
 
@@ -102,9 +113,9 @@ async function makePrivate(base: string): Promise<void> {
   await chmod(base, 0o700)
 }
 
-async function runDirs(base: string): Promise<string[]> {
+async function folders(base: string, prefix: string): Promise<string[]> {
   const names = await readdir(base).catch(() => [])
-  return names.filter((name) => name.startsWith('run-')).map((name) => join(base, name))
+  return names.filter((name) => name.startsWith(prefix)).map((name) => join(base, name))
 }
 
 function isLive(path: string): Promise<boolean> {

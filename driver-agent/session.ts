@@ -25,7 +25,7 @@ import { type LogServer, startLogServer } from './log-server.ts'
 import { createPods, type Pods, parseSelector } from './pods/index.ts'
 import type { FunctionProvider } from './provider.ts'
 import { residentBytesOf } from './resident.ts'
-import { createRunDir, type RunDir } from './run-dir.ts'
+import { createRunDir, keptLogsDir, type RunDir } from './run-dir.ts'
 import { secretFileFor } from './secret.ts'
 import { type AppliedSettings, applySettings, readConfDir } from './settings/index.ts'
 import { applicationName, createSigner, type Signer } from './signer.ts'
@@ -383,7 +383,7 @@ class RunningSession implements Session {
 
   async #keepLogs(): Promise<void> {
     if (this.#given.options.logDir !== undefined || this.ledger.executors.length === 0) return
-    const kept = join(dirname(this.dir), `logs-${this.run}`)
+    const kept = keptLogsDir(this.dir)
     const isKept = await rename(this.#logDir, kept).then(
       () => true,
       () => false,

@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { runDirBase } from '../../driver-agent/run-dir.ts'
 import { type Summary, summarySchema } from '../../driver-agent/summary.ts'
 import { type EventLog, readEventLog } from './event-log.ts'
 
@@ -43,6 +44,8 @@ export interface Submitted {
   readonly pid: number
   /** The job's own folder; removed by `remove()`. */
   readonly folder: string
+  /** Where its agent has its private folder. */
+  readonly runBase: string
   /** stdout and stderr so far. */
   readonly output: string
   /** Exit code, 128 + n for a signal. */
@@ -78,7 +81,9 @@ const standardConf = {
 export async function startSubmit(spec: SubmitSpec): Promise<Submitted> {
   const folder = await mkdtemp(join(tmpdir(), 'slr-spark-test-'))
   const eventDir = join(folder, 'events')
+  const runtimeDir = join(folder, 'run')
   mkdirSync(eventDir)
+  mkdirSync(runtimeDir)
   const resultFile = join(folder, 'result.json')
   const summaryFile = join(folder, 'summary.json')
   const conf = { ...standardConf, 'spark.eventLog.dir': `file:${eventDir}`, ...spec.conf }
@@ -97,7 +102,7 @@ export async function startSubmit(spec: SubmitSpec): Promise<Submitted> {
   const child = spawn(process.execPath, args, {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, SPARK_HOME: sparkHomeOf(spec.version), ...spec.env },
+    env: { ...process.env, SPARK_HOME: sparkHomeOf(spec.version), XDG_RUNTIME_DIR: runtimeDir, ...spec.env },
   })
   return new RunningSubmit(child, { folder, eventDir, resultFile, summaryFile })
 }
@@ -111,6 +116,7 @@ interface Files {
 
 class RunningSubmit implements Submitted {
   readonly folder: string
+  readonly runBase: string
   readonly ended: Promise<number>
   readonly endedAtMs: Promise<number>
   readonly #child: ChildProcess
@@ -122,6 +128,7 @@ class RunningSubmit implements Submitted {
     this.#child = child
     this.#files = files
     this.folder = files.folder
+    this.runBase = runDirBase({ XDG_RUNTIME_DIR: join(files.folder, 'run') })
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (bytes: Buffer) => {
         this.#output += bytes.toString('utf8')

@@ -1,0 +1,99 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  createRunDir,
+  keptLogsDir,
+  liveRunDirs,
+  removeLeftOvers,
+  runDirBase,
+  sendErrand,
+} from '../../driver-agent/run-dir.ts'
+
+let parent: string
+beforeEach(() => {
+  parent = mkdtempSync(join(tmpdir(), 'slr-rd-'))
+})
+afterEach(() => rmSync(parent, { recursive: true, force: true }))
+
+/** A folder whose agent was killed: the socket's file is there, nobody answers. */
+function abandoned(base: string): string {
+  const path = join(base, 'run-abandoned')
+  mkdirSync(path, { recursive: true })
+  writeFileSync(join(path, 'secret'), 'x')
+  writeFileSync(join(path, 'live.sock'), '')
+  return path
+}
+
+describe('the folder of a run', () => {
+  it('is private to the user', async () => {
+    const dir = await createRunDir(join(parent, 'base'))
+    expect(statSync(dir.path).mode & 0o777).toBe(0o700)
+    expect(statSync(join(parent, 'base')).mode & 0o777).toBe(0o700)
+    await dir.remove()
+    expect(existsSync(dir.path)).toBe(false)
+  })
+
+  it('of a killed agent is removed at the next start, that of a live one is not', async () => {
+    const base = join(parent, 'base')
+    const left = abandoned(base)
+    const first = await createRunDir(base)
+    const second = await createRunDir(base)
+    expect(existsSync(left)).toBe(false)
+    expect(await liveRunDirs(base)).toEqual(expect.arrayContaining([first.path, second.path]))
+    await first.remove()
+    await second.remove()
+  })
+
+  it('that has no socket yet is left alone for a while', async () => {
+    const base = join(parent, 'base')
+    const path = join(base, 'run-young')
+    mkdirSync(path, { recursive: true })
+    expect(await removeLeftOvers(base)).toBe(0)
+    const aMinuteAgo = Date.now() / 1000 - 60
+    utimesSync(path, aMinuteAgo, aMinuteAgo)
+    expect(await removeLeftOvers(base)).toBe(1)
+  })
+
+  it('is refused where somebody else could have made it', async () => {
+    const base = join(parent, 'base')
+    writeFileSync(base, '')
+    await expect(createRunDir(base)).rejects.toThrow()
+  })
+
+  it('keeps logs of failed runs for a week', async () => {
+    const base = join(parent, 'base')
+    const logs = keptLogsDir(join(base, 'run-1'))
+    mkdirSync(logs, { recursive: true })
+    await removeLeftOvers(base)
+    expect(existsSync(logs)).toBe(true)
+    const eightDaysAgo = Date.now() / 1000 - 8 * 24 * 3600
+    utimesSync(logs, eightDaysAgo, eightDaysAgo)
+    await removeLeftOvers(base)
+    expect(existsSync(logs)).toBe(false)
+  })
+
+  it('hands an errand to its agent', async () => {
+    const dir = await createRunDir(join(parent, 'base'))
+    const asked = new Promise((resolve) => dir.onErrand(resolve))
+    const sent = sendErrand(dir.path, 'stop')
+    expect(await asked).toBe('stop')
+    // What ends the sender's wait is the end of the agent's process; here, nobody ends.
+    await Promise.race([sent, new Promise((resolve) => setTimeout(resolve, 20))])
+    await dir.remove()
+  })
+
+  it('refuses errands of an agent that takes none, as submit', async () => {
+    const dir = await createRunDir(join(parent, 'base'))
+    await sendErrand(dir.path, 'stop')
+    await dir.remove()
+  })
+
+  it('lies in XDG_RUNTIME_DIR unless that is too long for a socket', () => {
+    expect(runDirBase({ XDG_RUNTIME_DIR: '/run/user/7' })).toBe('/run/user/7/spark-lambda-relay')
+    expect(runDirBase({ XDG_RUNTIME_DIR: `/${'x'.repeat(80)}` })).toBe(
+      join(tmpdir(), `spark-lambda-relay-${process.getuid?.()}`),
+    )
+  })
+})
