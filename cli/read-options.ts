@@ -57,5 +57,5 @@ export function unknownVariables(
   environment: Readonly<Record<string, string | undefined>>,
 ): readonly string[] {
   const known = new Set([...others, ...tables.flatMap((table) => Object.values(table).map(environmentName))])
-  return Object.keys(environment).filter((name) => /^SLR_(?!TEST_)/.test(name) && !known.has(name))
+  return Object.keys(environment).filter((name) => /^SLR_(?!TEST_|SIM_)/.test(name) && !known.has(name))
 }

@@ -32,8 +32,11 @@ const starts = `${agent}/pods/start.test.ts`
 const pods = `${agent}/pods/life.test.ts`
 const traffic = 'test/spark/all-traffic.spark.test.ts'
 const life = 'test/spark/life.spark.test.ts'
+const deaths = 'test/spark/deaths.spark-full.test.ts'
+const relayLoss = 'test/spark/relay-loss.spark-full.test.ts'
 const shimLife = 'test/executor-shim/life.slow.test.ts'
 const exec = 'test/executor-shim/exec.slow.test.ts'
+const execPrograms = 'test/executor-shim/exec-programs.slow.test.ts'
 const handshake = 'test/relay/server/handshake.test.ts'
 const front = 'test/relay/server/front.test.ts'
 const gate = 'test/relay/loopback/gate.test.ts'
@@ -109,10 +112,14 @@ export const rows: readonly Row[] = [
     },
   ]),
   ...area('`exec` with programs that no one here wrote', [
-    { what: 'iperf3 both ways and bidirectional', tests: [] },
-    { what: 'redis-cli against redis-server', tests: [] },
-    { what: 'an HTTP server under autocannon', tests: [] },
-    { what: 'rsync of a 1 GiB file, equal checksums', tests: [] },
+    { what: 'iperf3 both ways and bidirectional', tests: [{ file: execPrograms, name: /iperf3/ }] },
+    { what: 'redis-cli against redis-server', tests: [{ file: execPrograms, name: /Redis/ }] },
+    { what: 'an HTTP server under autocannon', tests: [{ file: execPrograms, name: /HTTP server/ }] },
+    {
+      what: 'rsync of a 1 GiB file, equal checksums',
+      tests: [{ file: execPrograms, name: /rsync/ }],
+      environment: { SLR_TEST_RSYNC_MIB: '1024' },
+    },
   ]),
   ...area('Wire and streams, simulated', [
     { what: 'any split of any frame sequence decodes to the same', tests: [] },
@@ -124,14 +131,20 @@ export const rows: readonly Row[] = [
     { what: 'frozen wire numbers', tests: [] },
   ]),
   ...area('Deaths', [
-    { what: 'relay SIGKILLed and back after 10 s in mid-shuffle: right answer, no failed task', tests: [] },
-    { what: 'its restart made to fail for good: a clear error within 60 s', tests: [] },
+    {
+      what: 'relay SIGKILLed and back after 10 s in mid-shuffle: right answer, no failed task',
+      tests: [{ file: relayLoss, name: /killed in mid-shuffle/ }],
+    },
+    {
+      what: 'its restart made to fail for good: a clear error within 60 s',
+      tests: [{ file: relayLoss, name: /cannot be started again/ }],
+    },
     {
       what: 'agent, relay, shim, JVM or spark-submit SIGKILLed: nothing left after 10 s, no file after the next start',
-      tests: [],
+      tests: [{ file: deaths, name: /after SIGKILL/ }],
     },
     { what: 'the same of a function alone', tests: [{ file: ends }] },
-    { what: 'Ctrl-C ends in order', tests: [] },
+    { what: 'Ctrl-C ends in order', tests: [{ file: deaths, name: /a signal to submit/ }] },
   ]),
   ...area('Bad input, bad luck', [
     {
@@ -185,7 +198,7 @@ export const rows: readonly Row[] = [
       what: 'peer’s port closed, address unknown, peer gone: reset within 50 ms of knowing',
       tests: [{ file: sockets, name: /resets the client/ }],
     },
-    { what: 'what Spark makes of a dead peer', tests: [] },
+    { what: 'what Spark makes of a dead peer', tests: [{ file: deaths, name: /dies with shuffle output/ }] },
     {
       what: 'another machine or uid at a wildcard listener: closed at once, counted',
       tests: [{ file: gate, name: /closes and counts|turns away/ }],
