@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { selfCommand } from '../../cli/self.ts'
 import { expiryIn, generateKeyLine, parseKeys, type SigningKey, signToken } from '../../relay/token/index.ts'
@@ -105,18 +106,20 @@ export class ExecWorld {
       ]),
     ]
     const child = spawn(program, args, {
-      stdio: 'pipe',
+      // Node's pipes are sockets, which rsync's daemon would take for a connection from inetd.
+      stdio: [how.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...how.environment },
     })
     this.#running.add(child)
-    child.stdin.on('error', () => {})
-    child.stdin.end(how.stdin ?? '')
-    const finished = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]).then(
-      ([[code], out, err]): Finished => {
-        this.#running.delete(child)
-        return { code: code as number, out, err }
-      },
-    )
+    child.stdin?.on('error', () => {}).end(how.stdin)
+    const finished = Promise.all([
+      once(child, 'close'),
+      text(child.stdout as Readable),
+      text(child.stderr as Readable),
+    ]).then(([[code], out, err]): Finished => {
+      this.#running.delete(child)
+      return { code: code as number, out, err }
+    })
     return { child, finished }
   }
 
