@@ -78,7 +78,7 @@ export interface Lane {
   start(): Promise<void>
   figures(): Promise<LaneFigures>
   retire(address: string, generation: number): void
-  /** Stops listening, lets streams finish, says goodbye. Idempotent. */
+  /** Stops listening, ends control streams, lets the others finish, says goodbye. Idempotent. */
   close(): Promise<void>
 }
 
@@ -111,6 +111,7 @@ export class LocalLane implements Lane {
   readonly #server: Server
   readonly #pool: SlabPool
   readonly #sides = new Set<SocketSide>()
+  readonly #channels = new Set<StreamChannel>()
   #listeners: Listeners | undefined
   #perPeer: PerPeerListeners | undefined
   #isClosing = false
@@ -164,6 +165,8 @@ export class LocalLane implements Lane {
   async close(): Promise<void> {
     this.#isClosing = true
     this.#listeners?.close()
+    // Nobody will use them any more, and the goodbye waits for every open stream.
+    for (const channel of this.#channels) channel.close()
     await this.#endpoint.close()
     // Streams are over; a local program that still holds its end will not close it for us.
     for (const side of this.#sides) side.socket.destroy()
@@ -171,8 +174,14 @@ export class LocalLane implements Lane {
 
   /** A control stream to `address`. Urgent lane only. */
   openControl(address: string): MessageChannel {
-    const channel = new StreamChannel(address)
+    const channel = this.#channel(address)
     channel.bind(this.#open(address, CONTROL_PORT, channel), false)
+    return channel
+  }
+
+  #channel(peer: string): StreamChannel {
+    const channel = new StreamChannel(peer, () => this.#channels.delete(channel))
+    this.#channels.add(channel)
     return channel
   }
 
@@ -214,7 +223,7 @@ export class LocalLane implements Lane {
       stream.reject('forbidden')
       return
     }
-    const channel = new StreamChannel(stream.peer)
+    const channel = this.#channel(stream.peer)
     channel.bind(stream.accept(channel), true)
     control(stream.peer, channel)
   }

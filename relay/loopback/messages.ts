@@ -81,6 +81,7 @@ type ChannelState = 'waiting' | 'flowing' | 'closing' | 'over'
 
 export class StreamChannel implements MessageChannel, LocalSide {
   readonly peer: string
+  readonly #onOver: (() => void) | undefined
   #handle: StreamHandle | undefined
   #state: ChannelState = 'waiting'
   #isOpen = false
@@ -94,8 +95,10 @@ export class StreamChannel implements MessageChannel, LocalSide {
   #endHandler: ((error: Error | undefined) => void) | undefined
   #end: { readonly error: Error | undefined } | undefined
 
-  constructor(peer: string) {
+  /** `onOver`: both directions have ended; for whoever keeps count of channels. */
+  constructor(peer: string, onOver?: () => void) {
     this.peer = peer
+    this.#onOver = onOver
   }
 
   /** The handle of the stream whose local side this is. An accepted stream is open at once. */
@@ -196,6 +199,7 @@ export class StreamChannel implements MessageChannel, LocalSide {
   }
 
   #enterOver(): void {
+    if (this.#state !== 'over') this.#onOver?.()
     this.#state = 'over'
     this.#queue = []
     this.#queuedBytes = 0

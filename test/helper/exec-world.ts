@@ -44,10 +44,12 @@ export class ExecWorld {
   readonly dir: string
   readonly key: SigningKey
   readonly secretFile: string
+  readonly #relayOptions: readonly string[]
   #relay: ChildProcess | undefined
   readonly #running = new Set<ChildProcess>()
 
-  private constructor() {
+  private constructor(relayOptions: readonly string[]) {
+    this.#relayOptions = relayOptions
     this.dir = mkdtempSync(join(tmpdir(), 'slr-exec-'))
     this.secretFile = join(this.dir, 'secret')
     const line = generateKeyLine('test', '*')
@@ -55,8 +57,9 @@ export class ExecWorld {
     this.key = parseKeys(line, 'test')[0] as SigningKey
   }
 
-  static async start(): Promise<ExecWorld> {
-    const world = new ExecWorld()
+  /** `relayOptions`: more options of every relay that this world starts. */
+  static async start(relayOptions: readonly string[] = []): Promise<ExecWorld> {
+    const world = new ExecWorld(relayOptions)
     await world.startRelay()
     return world
   }
@@ -71,7 +74,7 @@ export class ExecWorld {
       ...as,
       ...selfCommand([
         ...['relay', '--listen', this.relayUrl, '--secret-file', this.secretFile],
-        ...['--announce', '--log-level', 'warn'],
+        ...['--announce', '--log-level', 'error', ...this.#relayOptions],
       ]),
     ]
     const relay = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
