@@ -32,11 +32,13 @@ async function call(
   port: number,
   stdin = 'hello',
   more: readonly string[] = [],
+  as: readonly string[] = [],
 ): Promise<string> {
   const { finished } = world.exec(address, [node, '-e', caller, to, String(port)], {
     dial: [String(port)],
     stdin,
     options: more,
+    as,
   })
   const { code, out, err } = await finished
   if (code !== 0) throw new Error(`the caller ended with ${code}: ${err}`)
@@ -52,7 +54,7 @@ describe('exec', () => {
   })
 
   it('passes SIGTERM on and answers 143', async () => {
-    const run = world.exec(2, ['sh', '-c', 'echo up; sleep 60'])
+    const run = world.exec(2, ['sh', '-c', 'echo up; exec sleep 60'])
     await new Promise((resolve) => run.child.stdout?.once('data', resolve))
     run.child.kill('SIGTERM')
     expect((await run.finished).code).toBe(143)
@@ -121,6 +123,28 @@ describe('exec', () => {
     )
     expect((await outside.finished).out).toBe('1\n1\n')
   })
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'works where there is no ::1, with a listener for each peer',
+    async () => {
+      const [port = 0] = await freePorts(1)
+      const without = 'ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 && exec "$@"'
+      const as = ['unshare', '--net', '--', 'sh', '-c', without, 'sh']
+      // Bound to its own address, and reached there: a wildcard listener would be in its way.
+      const server = shouter.replace("'::1'", "'127.64.0.3'")
+      world.exec(3, [node, '-e', server, String(port)], {
+        serve: [String(port)],
+        dial: [String(port)],
+        as,
+      })
+      const attempt = (): Promise<string> => call(2, '127.64.0.3', port, 'hello', [], as)
+      expect(await eventually(attempt)).toBe('HELLO')
+      // And the other way round: from there to a peer.
+      const [target = 0] = await freePorts(1)
+      world.exec(4, [node, '-e', shouter, String(target)], { serve: [`${port}=[::1]:${target}`] })
+      expect(await eventually(() => call(5, '127.64.0.4', port, 'again', [], as))).toBe('AGAIN')
+    },
+  )
 
   it.skipIf(process.getuid?.() !== 0)('isolated by an ordinary user, keeps that user', async () => {
     const uid = 23_456
