@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { pino } from 'pino'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { startFacade } from '../../../driver-agent/facade/index.ts'
 import { readAll, send, startFacadeWorld, TOKEN } from '../../helper/facade.ts'
 import { createPodsWorld, executorPod, exitedWord } from '../../helper/pods.ts'
@@ -146,10 +146,20 @@ describe('a watch', () => {
 
   it('that is cut leaves nothing behind', async () => {
     const world = await startFacadeWorld()
+    const watchPods = world.pods.watch.bind(world.pods)
+    let open = 0
+    vi.spyOn(world.pods, 'watch').mockImplementation((...request) => {
+      const stop = watchPods(...request)
+      open += 1
+      return () => {
+        open -= 1
+        stop()
+      }
+    })
     const watch = await world.watch('timeoutSeconds=30')
-    expect(world.clock.pending).toBe(1)
+    expect([open, world.clock.pending]).toEqual([1, 1])
     watch.cut()
-    while (world.clock.pending > 0) await new Promise((resolve) => setImmediate(resolve))
+    while (open > 0 || world.clock.pending > 0) await new Promise((resolve) => setImmediate(resolve))
   })
 
   it('whose reader stops reading is cut off, and harms no other', async () => {

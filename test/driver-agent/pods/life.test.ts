@@ -307,6 +307,15 @@ describe('a planned end', () => {
     expect(world.phases()).toEqual({})
   })
 
+  it('is nobody’s fault, however the JVM ends', () => {
+    const world = createPodsWorld()
+    const pod = world.post(1)
+    world.run(pod)
+    world.pods.drain(pod.metadata.uid, 'handover')
+    world.say(pod, exitedWord(1))
+    expect(world.pods.counts()).toMatchObject({ gone: 1, failed: 0 })
+  })
+
   it('is also the shim’s to begin', () => {
     const world = createPodsWorld()
     const pod = world.post(1)

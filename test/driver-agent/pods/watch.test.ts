@@ -94,6 +94,30 @@ describe('a watch', () => {
     expect(live).toHaveLength(1)
   })
 
+  it('is not told of a pod that came and left its selector while it was away, nor twice of one that left before', () => {
+    const world = createPodsWorld()
+    const inactive = {
+      is: 'merge',
+      body: { metadata: { labels: { 'spark-exec-inactive': 'true' } } },
+    } as const
+    const resume = (seen: string): WatchEvent[] => {
+      const events: WatchEvent[] = []
+      world.pods.watch(parseSelector('spark-exec-inactive!=true', undefined), seen, (event) =>
+        events.push(event),
+      )
+      return events
+    }
+    world.post(1)
+    const before = world.pods.resourceVersion
+    world.post(2)
+    world.pods.patch('job-1-exec-2', inactive)
+    expect(resume(before)).toEqual([])
+    world.pods.patch('job-1-exec-1', inactive)
+    const after = world.pods.resourceVersion
+    world.pods.patch('job-1-exec-1', { is: 'merge', body: { metadata: { annotations: { a: 'b' } } } })
+    expect(resume(after)).toEqual([])
+  })
+
   it('by phase is told DELETED when the phase passes on', () => {
     const world = createPodsWorld()
     const events: WatchEvent[] = []
