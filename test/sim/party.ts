@@ -19,7 +19,7 @@ export class Party implements Clock {
   readonly clock: SimClock
   readonly #pools = new Map<number, SlabPool>()
   isDead = false
-  #stoppedUntilMs = 0
+  stoppedUntilMs = 0
 
   constructor(name: string, clock: SimClock) {
     this.name = name
@@ -35,7 +35,7 @@ export class Party implements Clock {
     let timer: Timer
     const fire = (): void => {
       if (this.isDead) return
-      const wait = this.#stoppedUntilMs - this.clock.now()
+      const wait = this.stoppedUntilMs - this.clock.now()
       if (wait > 0) timer = this.clock.after(wait, fire)
       else callback()
     }
@@ -45,7 +45,7 @@ export class Party implements Clock {
 
   /** Nothing of it runs for `ms`. What comes meanwhile waits. */
   stopFor(ms: number): void {
-    this.#stoppedUntilMs = Math.max(this.#stoppedUntilMs, this.clock.now() + ms)
+    this.stoppedUntilMs = Math.max(this.stoppedUntilMs, this.clock.now() + ms)
   }
 
   slab(bytes: number): Slab {

@@ -29,6 +29,8 @@ export class SimClock implements Clock {
   readonly #heap: Event[] = []
   /** Events that ran; for the cost of a schedule. */
   ran = 0
+  /** Above 0: somebody waits on promises of his own, so they are settled after each event. */
+  settlesAlways = 0
 
   now(): number {
     return this.#nowMs
@@ -66,7 +68,7 @@ export class SimClock implements Clock {
       if (next.atMs > this.#nowMs) this.#nowMs = next.atMs
       this.ran += 1
       callback()
-      if (this.#unsettled) await this.#settle()
+      if (this.#unsettled || this.settlesAlways > 0) await this.#settle()
       if (isDone?.()) return
     }
     if (untilMs > this.#nowMs) this.#nowMs = untilMs

@@ -43,12 +43,14 @@ export class SimPipe implements Pipe {
   #arrived: Buffer[] = []
   #readsAt = 0
   #isReadDue = false
+  #isWakeDue = false
   #slab: Slab | undefined
   #slabAt = 0
   #isEnding = false
   #finSent = false
   #peerEnded: { readonly reason: Error | undefined } | undefined
   #isClosed = false
+  #reason: Error | undefined
   /** Bytes written from here vanish. */
   isSilent = false
   /** Called when `left` more bytes have gone out. */
@@ -69,7 +71,8 @@ export class SimPipe implements Pipe {
 
   start(events: PipeEvents): void {
     this.#events = events
-    this.#readSoon()
+    if (this.#isClosed) this.party.after(0, () => events.closed(this.#reason))
+    else this.#readSoon()
   }
 
   write(bytes: Uint8Array, slab?: Slab): void {
@@ -114,7 +117,9 @@ export class SimPipe implements Pipe {
     this.#arrived = []
     this.#slab?.release()
     this.#slab = undefined
-    this.party.after(0, () => this.#events?.closed(reason))
+    this.#reason = reason
+    const events = this.#events
+    if (events !== undefined) this.party.after(0, () => events.closed(reason))
   }
 
   /** Both ends learn it now. */
@@ -217,7 +222,7 @@ export class SimPipe implements Pipe {
     const { readBytes } = this.#wire
     const most = Math.min(readBytes, first.length - this.#readsAt)
     // Mostly what is there, sometimes cut anywhere.
-    const length = this.#dice.chance(0.7) ? most : this.#dice.between(1, most)
+    const length = this.#dice.chance(0.8) ? most : this.#dice.between(1, most)
     if (this.#slab === undefined || this.#slab.bytes.length - this.#slabAt < length) {
       this.#slab?.release()
       this.#slab = this.party.slab(READS_A_SLAB * readBytes)
@@ -234,7 +239,8 @@ export class SimPipe implements Pipe {
     }
     const { peer } = this
     peer.#inKernels -= length
-    if (peer.#queue.length > 0) peer.#kernelHasRoom()
+    // As kernels do: a writer that waits is woken when half of it is free, not for each byte.
+    if (peer.#queue.length > 0 && peer.#inKernels <= this.#wire.kernelBytes / 2) peer.#kernelHasRoom()
     slab.retain()
     this.#events?.data(slab, start, start + length)
     slab.release()
@@ -243,7 +249,10 @@ export class SimPipe implements Pipe {
   }
 
   #kernelHasRoom(): void {
+    if (this.#isWakeDue) return
+    this.#isWakeDue = true
     this.party.after(this.#wire.latencyMs, () => {
+      this.#isWakeDue = false
       if (this.#isClosed) return
       this.#flush()
       if (this.#owesDrained && this.queuedBytes === 0 && !this.#isClosed) {

@@ -59,6 +59,7 @@ export class Talker implements LocalSide {
   /** What must never be: the first one is kept. */
   fault: string | undefined
   #isWriteDue = false
+  #isFinishing = false
   readonly #unread: { readonly slab: Slab; readonly start: number; readonly end: number }[] = []
   #isReadDue = false
   #frozenUntilMs = -1
@@ -102,6 +103,17 @@ export class Talker implements LocalSide {
     if (this.hasEnded || this.hasReset) return
     this.hasEnded = true
     this.handle?.end()
+  }
+
+  /** No more waiting: half-closes as soon as everything is written. */
+  finish(): void {
+    this.#isFinishing = true
+    if (this.written === this.script.writes) this.end()
+  }
+
+  describe(): string {
+    const { written, arrived, read, sawEnd, hasEnded, isOpened } = this
+    return JSON.stringify({ written, of: this.script.writes, arrived, read, sawEnd, hasEnded, isOpened })
   }
 
   // ---- LocalSide ----
@@ -159,6 +171,7 @@ export class Talker implements LocalSide {
   // ---- inside ----
 
   #over(ending: Ending): void {
+    if (this.ending !== undefined) return
     this.ending = ending
     this.endedAtMs = this.party.now()
     for (const { slab } of this.#unread) slab.release()
@@ -189,7 +202,7 @@ export class Talker implements LocalSide {
     for (;;) {
       const left = script.writes - this.written
       if (left === 0) {
-        if (!script.keepsOpen && (!script.endsLast || this.sawEnd)) this.end()
+        if (this.#isFinishing || (!script.keepsOpen && (!script.endsLast || this.sawEnd))) this.end()
         return
       }
       const length = this.#dice.between(1, Math.min(left, script.pieceBytes))
@@ -209,14 +222,15 @@ export class Talker implements LocalSide {
     const wait = Math.max(this.script.readDelayMs, this.#frozenUntilMs - this.party.now())
     this.party.after(wait, () => {
       this.#isReadDue = false
-      const next = this.#unread.shift()
-      if (next === undefined) return
-      const { slab, start, end } = next
-      if (!isPattern(slab.bytes, start, end, this.#readsFrom + this.read))
-        this.#blame(`changed bytes at ${this.read}`)
-      slab.release()
-      if (this.#unread.length > 0) this.#readSoon()
-      this.#hasRead(end - start)
+      let bytes = 0
+      for (const { slab, start, end } of this.#unread) {
+        if (!isPattern(slab.bytes, start, end, this.#readsFrom + this.read + bytes))
+          this.#blame(`changed bytes at ${this.read + bytes}`)
+        bytes += end - start
+        slab.release()
+      }
+      this.#unread.length = 0
+      if (bytes > 0) this.#hasRead(bytes)
     })
   }
 

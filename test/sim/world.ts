@@ -14,11 +14,13 @@ import type { Pipe } from '../../relay/pipe/pipe.ts'
 import { defaultRelayLimits, type RelayLimits } from '../../relay/server/limits.ts'
 import { RelayMetrics } from '../../relay/server/metrics.ts'
 import { RelayNode } from '../../relay/server/node.ts'
+import type { Clock } from '../../relay/time/clock.ts'
 import type { TrafficClass } from '../../relay/wire/control.ts'
 import { RelayError, type ResetReason } from '../../relay/wire/errors.ts'
 import { Party } from './party.ts'
 import { Dice } from './random.ts'
 import { SimClock } from './sim-clock.ts'
+import { SimDirectory } from './sim-directory.ts'
 import { pipePair, type SimPipe, type Wire } from './sim-pipe.ts'
 import { type Script, Talker } from './talker.ts'
 
@@ -40,7 +42,6 @@ export class SimRelay {
   readonly limits: RelayLimits
   party!: Party
   node!: RelayNode
-  directory!: MemoryDirectory
   metrics!: RelayMetrics
   /** Takes no connection, but says nothing either. */
   isSilent = false
@@ -62,16 +63,12 @@ export class SimRelay {
     this.lives += 1
     const name = `${this.url}#${this.lives}`
     this.party = new Party(name, this.world.clock)
-    this.directory = new MemoryDirectory({
-      clock: this.party,
-      firstEpoch: () => Math.floor(this.world.clock.now()),
-    })
     this.metrics = new RelayMetrics()
     this.node = new RelayNode({
       node: name,
       urls: [this.url],
       clock: this.party,
-      directory: this.directory,
+      directory: this.world.directoryFor(this.party),
       verify: (token) => this.world.verify(token),
       limits: this.limits,
       metrics: this.metrics,
@@ -85,6 +82,20 @@ export class SimRelay {
           )
         },
       },
+    })
+  }
+
+  /** SIGTERM: asks everybody to move; a new process takes its place `downMs` after it has ended. */
+  drain(downMs: number): void {
+    const { party, node } = this
+    const { clock } = this.world
+    clock.settlesAlways += 1
+    node.drain().then(() => {
+      clock.settlesAlways -= 1
+      if (this.party !== party || party.isDead) return
+      party.isDead = true
+      this.world.countCloses(this)
+      this.world.clock.after(downMs, () => this.isUp || this.start())
     })
   }
 
@@ -117,8 +128,6 @@ export class SimEndpoint {
   readonly incarnation: string
   readonly party: Party
   readonly endpoint: Endpoint
-  /** What the program behind a port does; absent: refused. Set by whoever opens. */
-  readonly onIncoming = new Map<number, (stream: IncomingStream) => void>()
   failure: RelayError | undefined
   isClosed = false
 
@@ -133,7 +142,10 @@ export class SimEndpoint {
     this.endpoint = new Endpoint({
       class: trafficClass,
       address: options.address,
-      token: () => JSON.stringify({ app, address: options.address, generation, role }),
+      token: () => {
+        world.clock.promiseSettled()
+        return JSON.stringify({ app, address: options.address, generation, role })
+      },
       incarnation: this.incarnation,
       relays: options.relays ?? [...world.relays.keys()],
       dialer,
@@ -141,9 +153,10 @@ export class SimEndpoint {
       random: world.dice.next,
       events: {
         incoming: (stream) => {
-          const handler = this.onIncoming.get(stream.port)
+          const handler = app === APP ? world.ports.get(`${options.address}:${stream.port}`) : undefined
+          if (app !== APP) world.faults.push(`a stream of ${APP} reached ${app}`)
           if (handler === undefined) stream.reject('refused')
-          else handler(stream)
+          else handler(this, stream)
         },
         attached: ({ url }) => world.note(this.party.name, `attached at ${url}`, {}),
         detached: (reason) => world.note(this.party.name, `detached: ${reason}`, {}),
@@ -182,11 +195,11 @@ export class SimEndpoint {
 
 /** Two programs and the stream between them. */
 export interface Conversation {
+  readonly name: string
   readonly opener: Talker
-  /** Absent until the stream was accepted. */
-  acceptor: Talker | undefined
   readonly openerHost: SimEndpoint
-  readonly acceptorScript: Script
+  /** Whoever accepted, newest last: more than one only when the one before died with its process. */
+  readonly acceptors: { readonly host: SimEndpoint; readonly talker: Talker }[]
 }
 
 export interface WorldOptions {
@@ -194,6 +207,8 @@ export interface WorldOptions {
   readonly wire?: Partial<Wire>
   readonly relays?: readonly string[]
   readonly relayLimits?: Partial<RelayLimits>
+  /** One directory for all relays, that outlives them and takes so long to answer, ms. Absent: one in each relay. */
+  readonly directoryLatencyMs?: number
   /** Collect a log. */
   readonly isVerbose?: boolean
 }
@@ -205,10 +220,15 @@ export class World {
   readonly endpoints: SimEndpoint[] = []
   readonly connections: Connection[] = []
   readonly conversations: Conversation[] = []
+  /** What stands behind `address:port`; absent: refused. */
+  readonly ports = new Map<string, (host: SimEndpoint, stream: IncomingStream) => void>()
   /** What must never be. */
   readonly faults: string[] = []
   readonly log: string[] = []
   wire: Wire
+  readonly directoryOutage = { untilMs: 0 }
+  readonly #shared: MemoryDirectory | undefined
+  readonly #directoryLatencyMs: number
   readonly #isVerbose: boolean
   #incarnations = 0
   #ports = 1_000
@@ -217,9 +237,25 @@ export class World {
     this.dice = new Dice(options.seed ?? 1)
     this.wire = { ...defaultWire, ...options.wire }
     this.#isVerbose = options.isVerbose ?? false
+    this.#directoryLatencyMs = options.directoryLatencyMs ?? 0
+    if (options.directoryLatencyMs !== undefined)
+      this.#shared = this.#directory(new Party('directory', this.clock))
     for (const url of options.relays ?? ['relay-a']) {
       this.relays.set(url, new SimRelay(this, url, options.relayLimits ?? {}))
     }
+  }
+
+  directoryFor(relay: Party): SimDirectory {
+    const inner = this.#shared ?? this.#directory(relay)
+    return new SimDirectory(inner, relay, this.dice, this.#directoryLatencyMs, this.directoryOutage)
+  }
+
+  #directory(clock: Clock): MemoryDirectory {
+    return new MemoryDirectory({ clock, firstEpoch: () => Math.floor(this.clock.now()) })
+  }
+
+  get parties(): Party[] {
+    return [...this.endpoints, ...this.relays.values()].map(({ party }) => party)
   }
 
   get relay(): SimRelay {
@@ -241,30 +277,20 @@ export class World {
   }
 
   /** Opens a stream from `from` to `to`; each side does what its script says. */
-  talk(
-    from: SimEndpoint,
-    to: string,
-    opens: Script,
-    accepts: Script,
-    hosts: readonly SimEndpoint[],
-  ): Conversation {
+  talk(from: SimEndpoint, to: string, opens: Script, accepts: Script | 'refuses'): Conversation {
     this.#ports += 1
     const port = this.#ports
     const one = this.dice.between(0, 400_000)
     const other = this.dice.between(0, 400_000)
     const name = `${from.party.name}->${to}:${port}`
     const opener = new Talker(`${name} opener`, from.party, opens, this.dice.between(0, 1e9), one, other)
-    const conversation: Conversation = {
-      opener,
-      acceptor: undefined,
-      openerHost: from,
-      acceptorScript: accepts,
-    }
-    for (const host of hosts) {
-      host.onIncoming.set(port, (stream) => {
+    const conversation: Conversation = { name, opener, openerHost: from, acceptors: [] }
+    if (accepts !== 'refuses') {
+      this.ports.set(`${to}:${port}`, (host, stream) => {
         if (stream.peer !== from.address) this.faults.push(`${name} came from ${stream.peer}`)
-        if (conversation.acceptor !== undefined) this.faults.push(`${name} was accepted twice`)
-        const acceptor = new Talker(
+        for (const before of conversation.acceptors)
+          if (before.host === host) this.faults.push(`${name} was accepted twice by ${host.party.name}`)
+        const talker = new Talker(
           `${name} acceptor`,
           host.party,
           accepts,
@@ -272,8 +298,8 @@ export class World {
           other,
           one,
         )
-        conversation.acceptor = acceptor
-        acceptor.begin(stream.accept(acceptor))
+        conversation.acceptors.push({ host, talker })
+        talker.begin(stream.accept(talker))
       })
     }
     this.conversations.push(conversation)
@@ -311,6 +337,7 @@ export class World {
   dial(endpoint: SimEndpoint, url: string, signal: AbortSignal): Promise<Pipe> {
     const relay = this.relays.get(url)
     const { latencyMs } = this.wire
+    this.note(endpoint.party.name, `dials ${url}`, {})
     return new Promise<Pipe>((resolve, reject) => {
       let isOver = false
       signal.addEventListener('abort', () => {
@@ -358,10 +385,11 @@ export class World {
 
   /** Conforming parties never cause these. */
   countCloses(relay: SimRelay): void {
-    const { closes, refusals } = relay.metrics
+    const { closes, refusals, directoryFailures } = relay.metrics
     for (const code of ['violation', 'internal', 'version'] as const) {
       if (closes[code] > 0) this.faults.push(`${relay.url} closed ${closes[code]} links: ${code}`)
-      if (refusals[code] > 0) this.faults.push(`${relay.url} refused ${refusals[code]} links: ${code}`)
+      if (refusals[code] > (code === 'internal' ? directoryFailures : 0))
+        this.faults.push(`${relay.url} refused ${refusals[code]} links: ${code}`)
     }
   }
 }

@@ -1,0 +1,100 @@
+/**
+ * A directory that answers late, in any order, and sometimes not at all: what a relay sees of a
+ * directory on another machine. Used by test/sim.
+ */
+import {
+  type Claim,
+  type Directory,
+  type DirectoryChange,
+  DirectoryError,
+  type Lease,
+  type LeaseKey,
+  type NodeRecord,
+} from '../../relay/directory/directory.ts'
+import type { Party } from './party.ts'
+import type { Dice } from './random.ts'
+
+export class SimDirectory implements Directory {
+  readonly #inner: Directory
+  readonly #party: Party
+  readonly #dice: Dice
+  readonly #latencyMs: number
+  /** Of all relays: until then every call fails. */
+  readonly #outage: { untilMs: number }
+
+  /** `party`: the relay that asks. */
+  constructor(inner: Directory, party: Party, dice: Dice, latencyMs: number, outage: { untilMs: number }) {
+    this.#inner = inner
+    this.#party = party
+    this.#dice = dice
+    this.#latencyMs = latencyMs
+    this.#outage = outage
+  }
+
+  get emptySinceMs(): number {
+    return this.#inner.emptySinceMs
+  }
+  get isReachable(): boolean {
+    return this.#party.clock.now() >= this.#outage.untilMs
+  }
+
+  claim(key: LeaseKey, claim: Claim, ttlMs: number): Promise<Lease> {
+    return this.#call(() => this.#inner.claim(key, claim, ttlMs))
+  }
+  renew(key: LeaseKey, lease: Lease, ttlMs: number): Promise<Lease> {
+    return this.#call(() => this.#inner.renew(key, lease, ttlMs))
+  }
+  release(key: LeaseKey, epoch: number): Promise<boolean> {
+    return this.#call(() => this.#inner.release(key, epoch))
+  }
+  lookup(key: LeaseKey): Promise<Lease | undefined> {
+    return this.#call(() => this.#inner.lookup(key))
+  }
+  retire(app: string, address: string, generation: number): Promise<void> {
+    return this.#call(() => this.#inner.retire(app, address, generation))
+  }
+  announce(record: NodeRecord, ttlMs: number): void {
+    if (this.isReachable) this.#inner.announce(record, ttlMs)
+  }
+  nodes(): readonly NodeRecord[] {
+    return this.#inner.nodes()
+  }
+  subscribe(listener: (change: DirectoryChange) => void): () => void {
+    return this.#inner.subscribe((change) => {
+      if (this.#dice.chance(0.2)) return // a hint may be lost
+      this.#party.after(this.#delay(), () => listener(change))
+    })
+  }
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  #delay(): number {
+    return this.#latencyMs === 0 ? 0 : this.#dice.next() * this.#latencyMs
+  }
+
+  #call<T>(call: () => Promise<T>): Promise<T> {
+    const { clock } = this.#party
+    if (this.#latencyMs === 0 && this.isReachable) {
+      clock.promiseSettled()
+      return call()
+    }
+    return new Promise<T>((resolve, reject) => {
+      clock.after(this.#delay(), () => {
+        const answer = this.isReachable
+          ? call()
+          : Promise.reject(new DirectoryError('unavailable', 'the directory is away'))
+        clock.promiseSettled()
+        answer.then(
+          (value) => this.#party.after(this.#delay(), () => this.#settle(() => resolve(value))),
+          (cause) => this.#party.after(this.#delay(), () => this.#settle(() => reject(cause))),
+        )
+      })
+    })
+  }
+
+  #settle(settle: () => void): void {
+    this.#party.clock.promiseSettled()
+    settle()
+  }
+}
