@@ -92,10 +92,13 @@ export class Gate {
     toPort: number,
   ): Promise<void> {
     // A paused socket is not read, so nothing of it can fail before it is handed on.
-    const owner = await this.#lookup.ownerOf(from, fromPort, to, toPort)
+    let owner = await this.#lookup.ownerOf(from, fromPort, to, toPort)
+    // The kernel gives its table out in pieces, and may skip a line where one in front was removed.
+    if (owner?.is === 'unknown') owner = await this.#lookup.ownerOf(from, fromPort, to, toPort)
     if (owner === null) {
-      if (this.#canTell)
+      if (this.#canTell) {
         this.#options.log.warn('/proc/net/tcp cannot be read: connections of other users are not told apart')
+      }
       this.#canTell = false
     } else if (owner.is === 'unknown') {
       // Its program closed it before we looked. Whoever it was would not wait for an answer either.

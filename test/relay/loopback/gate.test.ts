@@ -126,6 +126,31 @@ describe('the gate of a wildcard listener', () => {
     expect(warnings).toHaveLength(1)
   })
 
+  it('looks twice before it turns away a connection that the table did not show', async () => {
+    const { readFile } = await import('node:fs/promises')
+    let reads = 0
+    const { port, admitted, gate } = await openGate({
+      checkUid: true,
+      lookup: new OwnerLookup(async (family) => {
+        reads += 1
+        return reads <= 2 ? 'a table with a gap\n' : await readFile(`/proc/net/${family}`, 'latin1')
+      }),
+    })
+    await once(dial('127.64.0.5', port), 'connect')
+    await expect.poll(() => admitted).toEqual(['127.64.0.5'])
+    expect(gate.foreignConnections).toBe(0)
+  })
+
+  it('turns away and counts a connection whose program was gone before it could be asked for', async () => {
+    const { port, admitted, gate } = await openGate({
+      checkUid: true,
+      lookup: new OwnerLookup(async () => 'nobody\n'),
+    })
+    await isClosed(dial('127.64.0.5', port))
+    expect(gate.turnedAway['unknown-user']).toBe(1)
+    expect(admitted).toEqual([])
+  })
+
   it('answers a hundred connections at once with a handful of reads', async () => {
     let reads = 0
     const { readFile } = await import('node:fs/promises')
