@@ -205,7 +205,7 @@ export class Endpoint implements StreamHost {
     else {
       const key = keyOf(stream.peer, stream.peerIncarnation, stream.id)
       this.#accepted.delete(key)
-      this.#tombstones.add(key, this.now())
+      this.#tombstones.add(key, stream.endedCleanly, this.now())
     }
     this.#waiting.delete(stream)
     this.roomFreed()
@@ -457,11 +457,11 @@ export class Endpoint implements StreamHost {
         if (entry.port !== 0 && !this.#tombstones.has(key)) {
           const { label, limit, id, port, generation } = entry
           this.#arrive(link, label, limit, resume.peer, resume.incarnation, id, port, generation, 'resumed')
-        } else answers.push(endedEntry(entry))
+        } else answers.push(forgottenEntry(entry, this.#tombstones.wasClean(key)))
         continue
       }
       if (entry.generation <= stream.generation) {
-        answers.push(endedEntry(entry)) // an older try that came late; its opener has retired this label
+        answers.push(forgottenEntry(entry, false)) // an older try that came late; its opener has retired this label
         continue
       }
       if (stream.route.is !== 'down' && stream.route.is !== 'ended')
@@ -496,8 +496,8 @@ export class Endpoint implements StreamHost {
           `RESUMED for label ${entry.label}, which was not resuming generation ${entry.generation}`,
         )
       }
-      if (entry.status === 'ended') {
-        stream.peerForgot()
+      if (entry.status !== 'live') {
+        stream.peerForgot(entry.status === 'ended')
         continue
       }
       stream.routeLive(link, entry.label)
@@ -533,12 +533,13 @@ export class Endpoint implements StreamHost {
     this.#homes.sweep(now)
     for (const stream of this.#opened.values()) {
       if (stream.state.is === 'pending' && now - stream.openedAtMs > this.limits.openTimeoutMs)
-        stream.reset('timeout')
+        stream.fail('timeout')
       else this.#forgetReset(stream, now)
     }
     for (const stream of this.#accepted.values()) {
       this.#forgetReset(stream, now)
-      if (stream.route.is === 'down' && now - stream.route.sinceMs > this.limits.orphanMs) stream.peerForgot()
+      if (stream.route.is === 'down' && now - stream.route.sinceMs > this.limits.orphanMs)
+        stream.peerForgot(false)
     }
   }
 
@@ -602,8 +603,8 @@ function liveEntry(stream: Stream, label: number): ResumedEntry {
   return { label, generation: stream.generation, status: 'live', ...stream.receive.restate() }
 }
 
-function endedEntry(entry: ResumeEntry): ResumedEntry {
-  return { label: entry.label, generation: entry.generation, status: 'ended', received: 0, limit: 0 }
+function forgottenEntry({ label, generation }: ResumeEntry, wasClean: boolean): ResumedEntry {
+  return { label, generation, status: wasClean ? 'ended' : 'lost', received: 0, limit: 0 }
 }
 
 function batches<T>(all: readonly T[]): T[][] {

@@ -90,6 +90,8 @@ export class Stream implements StreamHandle {
   /** In the link's queue of streams with something to send. Owned by link.ts. */
   isQueued = false
   isWaitingForRoom = false
+  /** Both FINs were confirmed. Set when it is over. */
+  endedCleanly = false
   isAckPending = false
 
   constructor(host: StreamHost, identity: StreamIdentity, receive: ReceiveHalf, sendLimit: number) {
@@ -146,8 +148,7 @@ export class Stream implements StreamHandle {
   delivered(bytes: number): void {
     if (this.#state.is !== 'open') return
     this.receive.markDelivered(bytes)
-    if (this.route.is === 'ended' && this.receive.canAckFin) this.#finish(undefined)
-    else this.#settleReceipts()
+    this.#settleReceipts()
   }
 
   reset(reason: ResetReason): void {
@@ -201,16 +202,22 @@ export class Stream implements StreamHandle {
     if (this.receive.isStarved) this.#host.starved(this)
   }
 
-  /** The peer says that it has no such stream. */
-  peerForgot(): void {
+  /** The peer has the stream no more. `wasClean`: it had our FIN, and our confirmation of its own. */
+  peerForgot(wasClean: boolean): void {
     if (this.#state.is === 'resetting') return this.#finish(undefined)
-    const clean =
-      this.receive.state === 'finished' && (this.send_.state === 'ending' || this.send_.state === 'ended')
-    if (clean && this.receive.delivered < this.receive.finAt) {
-      this.route = { is: 'ended' } // the program has not read all of it yet: delivered() finishes
-      return
-    }
-    this.#finish(clean ? undefined : 'lost')
+    const isComplete =
+      this.send_.state !== 'open' &&
+      this.receive.state === 'finished' &&
+      this.receive.delivered === this.receive.finAt
+    this.#finish(wasClean && isComplete ? undefined : 'lost')
+  }
+
+  /** It cannot go on: the program hears it now, the peer is told until it confirms. */
+  fail(reason: ResetReason): void {
+    if (this.#state.is === 'resetting' || this.#state.is === 'over') return
+    const local = this.#local
+    this.#beginReset(reason)
+    local?.reset(reason)
   }
 
   /** The peer's endpoint is over, or the relay or peer sent RESET. No confirmation is owed. */
@@ -247,7 +254,14 @@ export class Stream implements StreamHandle {
       case FrameType.finAck:
         if (this.#state.is !== 'open') return
         this.#release(this.send_.finAcked(offset))
-        this.#closeIfDone()
+        this.#doneIfAcceptor()
+        return
+      case FrameType.done:
+        if (this.#state.is !== 'open') return
+        if (!this.isOpener || this.send_.state !== 'ended' || !this.receive.isFinAcked) {
+          throw violation(`DONE on stream ${this.id} before both its FINs were confirmed`)
+        }
+        this.#finish(undefined)
         return
       case FrameType.reclaim: {
         if (this.#state.is !== 'open' || this.route.is !== 'live') return
@@ -335,7 +349,7 @@ export class Stream implements StreamHandle {
     if (receive.canAckFin) {
       receive.markFinAckSent()
       link.sendSignal(FrameType.finAck, label, receive.finAt)
-      this.#closeIfDone()
+      this.#doneIfAcceptor()
       return
     }
     const credit = receive.takeCredit(this.#host.now())
@@ -351,8 +365,15 @@ export class Stream implements StreamHandle {
     this.#host.roomFreed()
   }
 
-  #closeIfDone(): void {
-    if (this.send_.state === 'ended' && this.receive.isFinAcked) this.#finish(undefined)
+  /**
+   * The acceptor forgets first, and says so; the opener keeps the stream until then, because it is
+   * the one who can ask again. So neither is ever left with a FIN_ACK that may have been lost.
+   */
+  #doneIfAcceptor(): void {
+    if (this.isOpener || this.send_.state !== 'ended' || !this.receive.isFinAcked) return
+    if (this.route.is !== 'live') return
+    this.route.link.sendSignal(FrameType.done, this.route.label, 0)
+    this.#finish(undefined)
   }
 
   #beginReset(reason: ResetReason): void {
@@ -378,12 +399,14 @@ export class Stream implements StreamHandle {
 
   #finish(reason: ResetReason | undefined): void {
     if (this.#state.is === 'over') return
+    const wasResetting = this.#state.is === 'resetting'
     this.#state = { is: 'over' }
     const local = this.#local
     this.#local = undefined
     this.#drop()
     if (this.route.is !== 'down' && this.route.is !== 'ended') this.route.link.closeLabel(this.route.label)
     this.route = { is: 'ended' }
+    this.endedCleanly = reason === undefined && !wasResetting
     if (reason !== undefined) {
       this.#host.countReset(reason)
       local?.reset(reason)

@@ -4,8 +4,8 @@
  */
 export class Tombstones {
   readonly #forMs: number
-  /** Key to time of burial, oldest first: a Map keeps the order of insertion. */
-  readonly #graves = new Map<string, number>()
+  /** Oldest first: a Map keeps the order of insertion. */
+  readonly #graves = new Map<string, { readonly sinceMs: number; readonly wasClean: boolean }>()
 
   constructor(forMs: number) {
     this.#forMs = forMs
@@ -14,16 +14,21 @@ export class Tombstones {
   get size(): number {
     return this.#graves.size
   }
-  add(key: string, nowMs: number): void {
-    this.#graves.set(key, nowMs)
+  /** `wasClean`: both FINs were confirmed. */
+  add(key: string, wasClean: boolean, nowMs: number): void {
+    this.#graves.set(key, { sinceMs: nowMs, wasClean })
   }
   has(key: string): boolean {
     return this.#graves.has(key)
   }
+  /** Did the stream end with both FINs confirmed. */
+  wasClean(key: string): boolean {
+    return this.#graves.get(key)?.wasClean ?? false
+  }
   /** Forgets those whose time is over. */
   sweep(nowMs: number): void {
-    for (const [key, since] of this.#graves) {
-      if (nowMs - since < this.#forMs) return
+    for (const [key, { sinceMs }] of this.#graves) {
+      if (nowMs - sinceMs < this.#forMs) return
       this.#graves.delete(key)
     }
   }

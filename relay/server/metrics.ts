@@ -83,7 +83,7 @@ export class RelayMetrics {
   /** Resets of endpoints that went through. */
   readonly resetsForwarded: Record<ResetReason, number> = zeroed(resetReasonNames)
   /** Streams that were resumed, by the acceptor's answer. */
-  readonly resumes = { live: 0, ended: 0 }
+  readonly resumes = { live: 0, ended: 0, lost: 0 }
   /** MOVED answers. */
   redirects = 0
   /** Gauge: OPENs and RESUMEs that wait for an address in grace or a directory that began empty. */

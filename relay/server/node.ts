@@ -246,6 +246,8 @@ export class RelayNode {
       if (lease !== undefined) await this.#options.directory.release(keyOfWho(who), lease.epoch)
       return
     }
+    if (lease !== undefined && this.#isSuperseded(lease, keyOfWho(who)))
+      throw new RelayError('superseded', `${who.address} has a newer link`)
     link.state.timer.cancel()
     const { keepaliveMs, silenceMs, graceMs, linkQueueBytes, maxStreams } = this.limits
     const pulse = new Pulse(this.clock, keepaliveMs, silenceMs, {
@@ -268,6 +270,12 @@ export class RelayNode {
       }),
     )
     if (lease !== undefined) this.#settle(link, who, lease)
+  }
+
+  /** Two claims of one address were under way, and the newer was answered first. */
+  #isSuperseded(lease: Lease, { app, address, class: trafficClass }: LeaseKey): boolean {
+    const known = this.#residences.get(residenceKey(app, address, trafficClass))?.state.lease
+    return known !== undefined && known.epoch > lease.epoch
   }
 
   /** `link` is home now: the old link gives way, those who waited are joined, those who watched another incarnation are told. */
@@ -524,7 +532,7 @@ export class RelayNode {
       if (entry.label % 2 !== 0)
         throw violation(`RESUMED on label ${entry.label}, which the endpoint opened itself`)
       this.metrics.resumes[entry.status] += 1
-      if (entry.status === 'ended') ended.push(from)
+      if (entry.status !== 'live') ended.push(from)
       else to.limit = entry.limit
       const passed = { ...entry, label: to.label }
       const group = byLink.get(to.link)

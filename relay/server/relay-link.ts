@@ -232,9 +232,7 @@ export class RelayLink implements FrameHandler<Slab> {
       this.#flushRun()
       if (to.link.isUp) to.link.#put(bytes, undefined)
     }
-    const isOver =
-      type === FrameType.resetAck || (type === FrameType.finAck && from.isFinAcked && to.isFinAcked)
-    if (isOver) this.node.endRoute(from, to)
+    if (type === FrameType.resetAck || type === FrameType.done) this.node.endRoute(from, to)
   }
 
   /** What a relay must know of the frames that it passes on. */
@@ -246,9 +244,6 @@ export class RelayLink implements FrameHandler<Slab> {
       case FrameType.reclaimed:
         if (offset > from.limit) throw violation(`RECLAIMED to ${offset}, credit was ${from.limit}`)
         from.limit = offset
-        return
-      case FrameType.finAck:
-        to.isFinAcked = true
         return
       case FrameType.reset:
         this.node.metrics.resetsForwarded[resetReasonOf(offset)] += 1

@@ -35,8 +35,6 @@ export class RouteEnd {
   ask: Ask | undefined
   /** Credit: DATA that comes from this end may reach up to here. */
   limit = 0
-  /** The FIN of this end was acknowledged. */
-  isFinAcked = false
 
   constructor(link: RelayLink, label: number, ask?: Ask) {
     this.link = link

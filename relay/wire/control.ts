@@ -77,11 +77,14 @@ export interface Resume {
   readonly incarnation: string
   readonly entries: readonly ResumeEntry[]
 }
-/** `live`: go on. `ended`: no such stream any more, which is clean only for an end that has sent and received FIN. */
+/** `live`: go on. `ended`: it came to its end, with both FINs confirmed. `lost`: not known, or it was reset. */
+export type ResumedStatus = 'live' | 'ended' | 'lost'
+/** Numbers of the statuses on the wire. */
+export const resumedStatuses = { ended: 0, live: 1, lost: 2 } as const satisfies Record<ResumedStatus, number>
 export interface ResumedEntry {
   readonly label: number
   readonly generation: number
-  readonly status: 'live' | 'ended'
+  readonly status: ResumedStatus
   readonly received: number
   readonly limit: number
 }
@@ -302,7 +305,7 @@ export function encodeResumed(resumed: Resumed): Buffer {
     entries: resumed.entries.map((e) => [
       e.label,
       e.generation,
-      e.status === 'live' ? 1 : 0,
+      resumedStatuses[e.status],
       e.received,
       e.limit,
     ]),
@@ -311,14 +314,16 @@ export function encodeResumed(resumed: Resumed): Buffer {
 export function decodeResumed(payload: Buffer): Resumed {
   const fields = unpack('RESUMED', payload)
   const entries = list('RESUMED', fields, 'entries').map((entry): ResumedEntry => {
-    const [label, generation, live, received, limit] = numbers('RESUMED', entry, 5) as [
+    const [label, generation, number, received, limit] = numbers('RESUMED', entry, 5) as [
       number,
       number,
       number,
       number,
       number,
     ]
-    return { label, generation, status: live === 1 ? 'live' : 'ended', received, limit }
+    const status =
+      number === resumedStatuses.live ? 'live' : number === resumedStatuses.ended ? 'ended' : 'lost'
+    return { label, generation, status, received, limit }
   })
   return { incarnation: text('RESUMED', fields, 'incarnation', 16), entries }
 }

@@ -24,6 +24,8 @@ export const resetReasons = {
   timeout: 8,
   /** The endpoint is shutting down and did not get to the end of the stream. */
   shutdown: 9,
+  /** The peer sent on this stream what no peer may send. */
+  violation: 10,
 } as const
 export type ResetReason = keyof typeof resetReasons
 

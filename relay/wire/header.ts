@@ -38,6 +38,7 @@ export const FrameType = {
   finAck: 0x18,
   reclaim: 0x19,
   reclaimed: 0x1a,
+  done: 0x1b,
   data: 0x20,
   ack: 0x21,
   credit: 0x22,
@@ -89,6 +90,7 @@ rule('fin', 'stream', 'none')
 rule('finAck', 'stream', 'none')
 rule('reclaim', 'stream', 'none')
 rule('reclaimed', 'stream', 'none')
+rule('done', 'stream', 'none')
 rule('data', 'stream', 'data')
 rule('ack', 'stream', 'none')
 rule('credit', 'stream', 'none')
