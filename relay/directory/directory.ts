@@ -34,11 +34,33 @@ export interface Lease extends Claim {
   readonly expiresAtMs: number
 }
 
+/** What a relay tells the others of itself, and they of it: where it is and how much room it has. */
+export interface NodeRecord {
+  readonly node: string
+  readonly urls: readonly string[]
+  /** Classes that it wants to be home for; it takes visitors of both. */
+  readonly classes: readonly TrafficClass[]
+  /** Links attached. */
+  readonly links: number
+  /** Payload forwarded lately. */
+  readonly bytesPerSecond: number
+  /** It asks its endpoints to go: nobody is sent there. */
+  readonly isLeaving: boolean
+}
+
+/**
+ * How exact a lookup is. `fresh`: the lease as it is now. `cached`: may be some seconds old, and
+ * then costs no round trip; whoever is named knows whether it is home.
+ */
+export type LookupAge = 'fresh' | 'cached'
+
 /** A hint that something changed; may be lost, late or doubled. The lease is the truth. */
 export type DirectoryChange =
   | { readonly is: 'claimed'; readonly key: LeaseKey; readonly lease: Lease }
   | { readonly is: 'released'; readonly key: LeaseKey; readonly epoch: number }
   | { readonly is: 'retired'; readonly app: string; readonly address: string; readonly generation: number }
+  /** This process can reach the directory again. It may have forgotten anything meanwhile. */
+  | { readonly is: 'returned' }
 
 export interface Directory {
   /**
@@ -53,20 +75,25 @@ export interface Directory {
   claim(key: LeaseKey, claim: Claim, ttlMs: number): Promise<Lease>
   /**
    * Keeps `lease` for `ttlMs` from now and answers it with its new expiry. Writes it anew, under
-   * its old epoch, when the directory has forgotten the key. Throws `superseded` when another
-   * epoch holds the key, `retired`, or `unavailable`.
+   * its old epoch, when the directory has forgotten the key or holds an older epoch (it may have
+   * lost its newest writes). Throws `superseded` when a higher epoch holds the key, `retired`, or
+   * `unavailable`.
    */
   renew(key: LeaseKey, lease: Lease, ttlMs: number): Promise<Lease>
   /** Gives the lease of this epoch up. False: it was no longer held. Throws `unavailable`. */
   release(key: LeaseKey, epoch: number): Promise<boolean>
-  /** The live lease. Undefined: none. Throws `unavailable`, which says nothing about the address. */
-  lookup(key: LeaseKey): Promise<Lease | undefined>
+  /** The live lease. Undefined: none. `age`: default fresh. Throws `unavailable`, which says nothing about the address. */
+  lookup(key: LeaseKey, age?: LookupAge): Promise<Lease | undefined>
   /**
    * Ends an address up to and including a token generation: both classes' leases of such a
    * generation go at once, and no later claim or renewal of one is granted, whatever its epoch.
    * Throws `unavailable`.
    */
   retire(app: string, address: string, generation: number): Promise<void>
+  /** Publishes a relay's record for `ttlMs`; at once or within a second. Never throws: a lost record is only a worse choice. */
+  announce(record: NodeRecord, ttlMs: number): void
+  /** The records of all live relays, as far as known; may be a second old. */
+  nodes(): readonly NodeRecord[]
   /** Calls `listener` for changes, those made through this object included. Answers how to stop. */
   subscribe(listener: (change: DirectoryChange) => void): () => void
   /**

@@ -10,6 +10,7 @@ import {
   DirectoryError,
   type Lease,
   type LeaseKey,
+  type NodeRecord,
 } from './directory.ts'
 
 export interface MemoryDirectoryOptions {
@@ -43,6 +44,7 @@ export class MemoryDirectory implements Directory {
   readonly #leases = new Map<string, { readonly key: LeaseKey; readonly lease: Lease }>()
   readonly #addresses = new Map<string, AddressMemory>()
   readonly #listeners = new Set<(change: DirectoryChange) => void>()
+  readonly #nodes = new Map<string, { readonly record: NodeRecord; readonly untilMs: number }>()
   #lastEpoch = 0
   #sweep: Timer
   readonly emptySinceMs: number
@@ -90,7 +92,7 @@ export class MemoryDirectory implements Directory {
   async renew(key: LeaseKey, lease: Lease, ttlMs: number): Promise<Lease> {
     assertNotRetired(key, lease.generation, this.#memoryOf(key.app, key.address))
     const held = this.#liveLease(key)
-    if (held !== undefined && held.epoch !== lease.epoch) {
+    if (held !== undefined && held.epoch > lease.epoch) {
       throw new DirectoryError('superseded', `${nameOf(key)} has epoch ${held.epoch}, not ${lease.epoch}`)
     }
     const renewed: Lease = { ...lease, expiresAtMs: this.#clock.now() + ttlMs }
@@ -119,6 +121,16 @@ export class MemoryDirectory implements Directory {
       if (held !== undefined && held.generation <= generation) this.#leases.delete(textOf(key))
     }
     this.#tell({ is: 'retired', app, address, generation })
+  }
+
+  announce(record: NodeRecord, ttlMs: number): void {
+    this.#nodes.set(record.node, { record, untilMs: this.#clock.now() + ttlMs })
+  }
+
+  nodes(): readonly NodeRecord[] {
+    const now = this.#clock.now()
+    for (const [node, { untilMs }] of this.#nodes) if (untilMs <= now) this.#nodes.delete(node)
+    return [...this.#nodes.values()].map(({ record }) => record)
   }
 
   subscribe(listener: (change: DirectoryChange) => void): () => void {

@@ -174,6 +174,18 @@ export function describeDirectory(name: string, create: () => Promise<DirectoryU
       await expect(again.claim(exec7, claimOf(otherProcess), TTL_MS)).rejects.toMatchObject({ code: 'taken' })
     })
 
+    it('lets the renewal of a newer lease win over an older one that it fell back to', async () => {
+      const { directory, emptied } = await start()
+      const old = await directory.claim(exec7, claimOf(), TTL_MS)
+      const newer = await directory.claim(exec7, claimOf({ node: 'relay-b', counter: 2 }), TTL_MS)
+      const again = await emptied()
+      onTestFinished(() => again.close())
+      await again.renew(exec7, old, TTL_MS)
+      await again.renew(exec7, newer, TTL_MS)
+      expect(await again.lookup(exec7)).toMatchObject({ node: 'relay-b', epoch: newer.epoch })
+      await expect(again.renew(exec7, old, TTL_MS)).rejects.toMatchObject({ code: 'superseded' })
+    })
+
     it('releases only for the epoch that holds the lease', async () => {
       const { directory } = await start()
       const old = await directory.claim(exec7, claimOf(), TTL_MS)
@@ -238,6 +250,27 @@ export function describeDirectory(name: string, create: () => Promise<DirectoryU
       await directory.claim(other, claimOf(), TTL_MS)
       await directory.retire(exec7.app, exec7.address, 5)
       expect(await directory.lookup(other)).toMatchObject({ generation: 1 })
+    })
+  })
+
+  describe(`${name} directory: the relays`, () => {
+    it('knows the relays that announced themselves, until their time is over', async () => {
+      const { directory, passMs } = await start()
+      const record = {
+        node: 'relay-a',
+        urls: ['tcp://10.0.0.1:7100'],
+        classes: ['urgent', 'bulk'] as const,
+        links: 12,
+        bytesPerSecond: 34,
+        isLeaving: false,
+      }
+      directory.announce(record, 300)
+      for (let i = 0; i < 40 && directory.nodes().length === 0; i++) await passMs(5)
+      expect(directory.nodes()).toEqual([record])
+      const leaving = { ...record, isLeaving: true }
+      directory.announce(leaving, 100)
+      for (let i = 0; i < 40 && directory.nodes()[0]?.isLeaving !== true; i++) await passMs(5)
+      expect(directory.nodes()).toEqual([leaving])
     })
   })
 

@@ -1,0 +1,273 @@
+/** The directory contract on a real redis-server, and what only a server can do: die, hang, come back empty, fail over. */
+import { performance } from 'node:perf_hooks'
+import { pino } from 'pino'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import type { Claim, DirectoryChange, LeaseKey } from '../../../relay/directory/directory.ts'
+import { RedisAccessError, RedisDirectory } from '../../../relay/directory/redis.ts'
+import { parseRedisUrl, type RedisTarget } from '../../../relay/directory/redis-url.ts'
+import { systemClock } from '../../../relay/time/clock.ts'
+import { describeDirectory } from '../../contract/directory.ts'
+import { makeCertificates } from '../../helper/certificates.ts'
+import {
+  eventually,
+  freePort,
+  RedisServer,
+  startCluster,
+  startSentinels,
+  tlsArgs,
+  whyNoRedis,
+} from '../../helper/redis.ts'
+
+const log = pino({ level: 'silent' })
+const reason = whyNoRedis()
+if (reason !== undefined) console.warn(`NOT RUN: ${reason}`)
+
+async function open(url: string, more: { password?: string; tlsCa?: Buffer } = {}): Promise<RedisDirectory> {
+  const target = parseRedisUrl(url) as RedisTarget
+  return await RedisDirectory.open({ target, clock: systemClock, log, commandMs: 1_000, ...more })
+}
+async function opened(url: string): Promise<RedisDirectory> {
+  const directory = await open(url)
+  onTestFinished(() => directory.close())
+  expect(directory.isReachable).toBe(true)
+  return directory
+}
+const passMs = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+const key: LeaseKey = { app: 'spark-a', address: '127.64.0.7', class: 'bulk' }
+const claim: Claim = {
+  node: 'relay-a',
+  urls: ['tcp://10.0.0.1:7100'],
+  generation: 1,
+  incarnation: '00000000000000aa',
+  counter: 1,
+}
+
+describe.skipIf(reason !== undefined)('on one redis-server', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    server = await RedisServer.start()
+  })
+  afterAll(() => server.stop())
+
+  describeDirectory('Redis', async () => {
+    server.cli('flushall')
+    return {
+      directory: await open(server.url),
+      passMs,
+      emptied: async () => {
+        server.cli('flushall')
+        return await open(server.url)
+      },
+    }
+  })
+
+  it('asks once for a lookup, and not at all for one that was asked a moment ago', async () => {
+    const directory = await opened(server.url)
+    const other = await opened(server.url)
+    await directory.claim(key, { ...claim, generation: 10 }, 10_000)
+    await passMs(50) // the hint of the claim has passed: `other` would know without asking
+    const another = { ...key, address: '127.64.0.9' }
+    const before = other.figures.commands.lookup
+    await Promise.all(Array.from({ length: 50 }, () => other.lookup(key, 'fresh')))
+    expect(other.figures.commands.lookup - before).toBe(50)
+    for (let i = 0; i < 50; i++) expect(await other.lookup(key, 'cached')).toMatchObject({ node: 'relay-a' })
+    expect(other.figures.commands.lookup - before).toBe(50)
+    await Promise.all(Array.from({ length: 50 }, () => other.lookup(another, 'cached')))
+    expect(other.figures.commands.lookup - before).toBe(51)
+  })
+
+  it('forgets a cached lease when another relay takes it', async () => {
+    const [a, b] = [await opened(server.url), await opened(server.url)]
+    const first = await a.claim(key, { ...claim, generation: 20 }, 10_000)
+    await b.lookup(key, 'cached')
+    await a.claim(key, { ...claim, generation: 20, counter: 2, node: 'relay-c' }, 10_000)
+    await eventually('the hint came', async () => (await b.lookup(key, 'cached'))?.node === 'relay-c', 500)
+    await a.retire(key.app, key.address, 20)
+    await eventually('it is retired', async () => (await b.lookup(key, 'cached')) === undefined, 500)
+    expect(first.node).toBe('relay-a')
+  })
+
+  it('tells the relays of each other, until one is silent for its time', async () => {
+    const [a, b] = [await opened(server.url), await opened(server.url)]
+    const record = {
+      urls: ['tcp://a:1'],
+      classes: ['bulk'] as const,
+      links: 3,
+      bytesPerSecond: 7,
+      isLeaving: false,
+    }
+    a.announce({ node: 'a', ...record }, 1_500)
+    b.announce({ node: 'b', ...record }, 1_500)
+    await eventually('both are known to both', () => a.nodes().length === 2 && b.nodes().length === 2)
+    expect(b.nodes().find((one) => one.node === 'a')).toEqual({ node: 'a', ...record })
+    await a.close()
+    await eventually('a is forgotten', () => b.nodes().length === 1, 4_000)
+  })
+
+  it('goes on with higher epochs than any it saw, whatever the clock of Redis says', async () => {
+    const directory = await opened(server.url)
+    const far = { ...key, address: '127.64.1.1' }
+    const lease = await directory.claim(far, claim, 10_000)
+    server.cli('hset', `slr:{${far.app}/${far.address}}:address`, 'epoch', String(lease.epoch + 1_000_000))
+    const ahead = await directory.claim(far, { ...claim, counter: 2 }, 10_000)
+    server.cli('flushall')
+    const after = await directory.claim({ ...far, address: '127.64.1.2' }, claim, 10_000)
+    expect(after.epoch).toBeGreaterThanOrEqual(ahead.epoch)
+  })
+
+  it('notices that it was emptied without losing a connection', async () => {
+    const directory = await opened(server.url)
+    await passMs(1_500)
+    const before = directory.emptySinceMs
+    server.cli('flushall')
+    expect(await directory.lookup({ ...key, address: '127.64.3.3' })).toBeUndefined()
+    expect(directory.emptySinceMs).toBeGreaterThan(before + 1_000)
+  })
+})
+
+describe.skipIf(reason !== undefined)('when Redis fails', () => {
+  it('is unavailable at once when Redis is killed, and rebuilt by renewals when it comes back empty', async () => {
+    const server = await RedisServer.start()
+    onTestFinished(() => server.stop())
+    const directory = await opened(server.url)
+    const lease = await directory.claim(key, claim, 15_000)
+    const told: DirectoryChange['is'][] = []
+    directory.subscribe((change) => told.push(change.is))
+    await server.kill()
+    await eventually('it is away', () => !directory.isReachable, 500)
+    const started = performance.now()
+    await expect(directory.lookup(key)).rejects.toMatchObject({ code: 'unavailable' })
+    await expect(directory.claim(key, { ...claim, counter: 2 }, 1_000)).rejects.toMatchObject({
+      code: 'unavailable',
+    })
+    expect(performance.now() - started).toBeLessThan(100)
+    await server.start()
+    await eventually('it is back', () => directory.isReachable, 3_000)
+    expect(told).toEqual(['returned'])
+    expect(directory.emptySinceMs).toBeGreaterThan(systemClock.now() - 3_000)
+    expect(await directory.lookup(key)).toBeUndefined()
+    await directory.renew(key, lease, 15_000)
+    expect(await directory.lookup(key)).toMatchObject({ ...claim, epoch: lease.epoch })
+    const next = await directory.claim(key, { ...claim, counter: 2 }, 15_000)
+    expect(next.epoch).toBeGreaterThan(lease.epoch)
+  })
+
+  it('is unavailable within 1.5 s when Redis hangs, at once after that, and back when it goes on', async () => {
+    const server = await RedisServer.start()
+    onTestFinished(() => server.stop())
+    const directory = await opened(server.url)
+    server.hang()
+    const started = performance.now()
+    await expect(directory.lookup(key)).rejects.toMatchObject({ code: 'unavailable' })
+    expect(performance.now() - started).toBeLessThan(1_500)
+    expect(directory.isReachable).toBe(false)
+    const again = performance.now()
+    await expect(directory.lookup(key)).rejects.toMatchObject({ code: 'unavailable' })
+    expect(performance.now() - again).toBeLessThan(50)
+    server.goOn()
+    await eventually('it is back', () => directory.isReachable, 5_000)
+    await directory.claim(key, claim, 1_000)
+    const told: string[] = []
+    directory.subscribe((change) => told.push(change.is))
+    await eventually('hints come again', async () => {
+      await directory.retire('spark-b', '127.64.0.2', 1)
+      return told.includes('retired')
+    })
+  })
+
+  it('notices a hung Redis without being asked', async () => {
+    const server = await RedisServer.start()
+    onTestFinished(() => server.stop())
+    const directory = await opened(server.url)
+    server.hang()
+    await eventually('it is away', () => !directory.isReachable, 2_500)
+    server.goOn()
+  })
+
+  it('starts while Redis is away, and finds it', async () => {
+    const server = await RedisServer.start()
+    onTestFinished(() => server.stop())
+    await server.kill()
+    const target = parseRedisUrl(server.url) as RedisTarget
+    const directory = await RedisDirectory.open({ target, clock: systemClock, log, commandMs: 1_000 }, 200)
+    onTestFinished(() => directory.close())
+    expect(directory.isReachable).toBe(false)
+    await expect(directory.claim(key, claim, 1_000)).rejects.toMatchObject({ code: 'unavailable' })
+    await server.start()
+    await eventually('it is there', () => directory.isReachable, 3_000)
+    await directory.claim(key, claim, 1_000)
+  })
+})
+
+describe.skipIf(reason !== undefined)('with TLS and a password', () => {
+  it('gets in with the CA and the password, and is refused without either', async () => {
+    const files = makeCertificates()
+    onTestFinished(() => files.remove())
+    const port = await freePort()
+    const auth = ['-a', 'secret']
+    const server = await RedisServer.start(tlsArgs(port, files, 'secret'), auth)
+    onTestFinished(() => server.stop())
+    const { readFileSync } = await import('node:fs')
+    const tlsCa = readFileSync(files.caFile)
+    const url = `rediss://localhost:${port}`
+    const directory = await open(url, { tlsCa, password: 'secret' })
+    expect(directory.isReachable).toBe(true)
+    await directory.claim(key, claim, 1_000)
+    await directory.close()
+    const inUrl = await open(`rediss://:secret@localhost:${port}`, { tlsCa })
+    expect(inUrl.isReachable).toBe(true)
+    await inUrl.close()
+    await expect(open(url, { tlsCa, password: 'wrong' })).rejects.toBeInstanceOf(RedisAccessError)
+    await expect(open(url, { tlsCa })).rejects.toBeInstanceOf(RedisAccessError)
+    const unknownCa = await open(url, { password: 'secret' })
+    expect(unknownCa.isReachable).toBe(false)
+    await unknownCa.close()
+  })
+})
+
+describe.skipIf(reason !== undefined)('behind Sentinels', () => {
+  it.each(['killed', 'hung'] as const)('follows to the replica when the master is %s', async (how) => {
+    const group = await startSentinels()
+    onTestFinished(() => group.stop())
+    const directory = await opened(group.url)
+    const lease = await directory.claim(key, claim, 30_000)
+    if (how === 'killed') await group.servers[0]?.kill()
+    else group.servers[0]?.hang()
+    await eventually('it is away', () => !directory.isReachable, 3_000)
+    await eventually('the replica has taken over', () => directory.isReachable, 20_000)
+    await directory.renew(key, lease, 30_000)
+    expect(await directory.lookup(key)).toMatchObject({ epoch: lease.epoch })
+    const next = await directory.claim(key, { ...claim, counter: 2 }, 30_000)
+    expect(next.epoch).toBeGreaterThan(lease.epoch)
+  })
+})
+
+describe.skipIf(reason !== undefined)('on a Cluster', () => {
+  it('keeps the contract on six nodes, and goes on when a master is killed', async () => {
+    const cluster = await startCluster()
+    onTestFinished(() => cluster.stop())
+    const directory = await opened(cluster.url)
+    const told: string[] = []
+    directory.subscribe((change) => told.push(change.is))
+    const keys = Array.from({ length: 60 }, (_, i): LeaseKey => ({ ...key, address: `127.64.2.${i}` }))
+    const leases = await Promise.all(keys.map((each) => directory.claim(each, claim, 60_000)))
+    await expect(directory.claim(keys[0] as LeaseKey, claim, 1_000)).rejects.toMatchObject({
+      code: 'superseded',
+    })
+    await directory.retire(key.app, '127.64.2.1', 1)
+    await eventually('hints came from all nodes', () => told.filter((is) => is === 'claimed').length === 60)
+    await cluster.servers[0]?.kill()
+    await eventually(
+      'all leases can be renewed',
+      async () => {
+        const renewals = keys.map((each, i) => directory.renew(each, leases[i] as never, 60_000))
+        const settled = await Promise.allSettled(renewals)
+        return settled.every((one) => one.status === 'fulfilled' || one.reason.code === 'retired')
+      },
+      30_000,
+    )
+    expect(directory.isReachable).toBe(true)
+    expect(await directory.lookup({ ...key, address: '127.64.9.9' })).toBeUndefined()
+  })
+})
