@@ -193,8 +193,11 @@ function assertOptions({ address, relays, dials, serves, endpoint = {} }: Tunnel
     const isTwice = dials.some((other) => other.port === port && other.class !== trafficClass)
     assert(!isTwice, `port ${port} is dialled as urgent and as bulk: choose one`)
   }
-  for (const name of Object.keys(endpoint)) {
-    assert(name in endpointBounds, `${name} is no limit of an endpoint`)
+  for (const [name, value] of Object.entries(endpoint)) {
+    const bounds = endpointBounds[name as keyof typeof endpointBounds]
+    assert(bounds !== undefined, `${name} is no limit of an endpoint`)
+    const [, least, most] = bounds
+    assert(value >= least && value <= most, `${name} is ${value}: must be ${least} to ${most}`)
   }
 }
 
