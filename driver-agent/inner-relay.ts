@@ -44,6 +44,8 @@ export interface InnerRelay {
   /** Every URL it said it listens on, its Unix socket among them. */
   readonly listening: readonly string[]
   readonly pid: number | undefined
+  /** Whether it has announced itself since it was last started. */
+  readonly isReady: boolean
   /** How often it was started again. */
   readonly restarts: number
   /** Settles when it is lost for good; never after stop(). */
@@ -91,6 +93,10 @@ class SupervisedRelay implements InnerRelay {
 
   get pid(): number | undefined {
     return this.#state?.is === 'running' ? this.#state.child.pid : undefined
+  }
+
+  get isReady(): boolean {
+    return this.#isReady
   }
 
   get restarts(): number {

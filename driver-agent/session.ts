@@ -298,7 +298,6 @@ class RunningSession implements Session {
       shimCommand: context.selfCommand(['shim']),
       sparkHome,
       logDir: this.#logDir,
-      workRoot: join(this.dir, 'work'),
       egress: options.egress,
       hide: [this.dir, ...(options.secretFile === undefined ? [] : [options.secretFile])],
       env: { [RUN_MARK]: this.run, ...endpointEnvironment(options) },
