@@ -174,7 +174,7 @@ export class Functions implements PodsOutput {
       ...this.#options.payload,
       address: request.address,
       token,
-      pod: request.pod,
+      pod: { ...request.pod, env: withAttributes(request.pod.env) },
       sparkVersion: request.sparkVersion,
     })
     running.handle = handle
@@ -243,6 +243,19 @@ export class Functions implements PodsOutput {
     this.#droppedLogLines += dropped
     this.#options.writeLine(`[executor ${running.executorId}] … ${dropped} more lines are in its log file`)
   }
+}
+
+/**
+ * What the pattern of `spark.ui.custom.executor.log.url` is filled with. Spark 4 sets them
+ * in its pods, Spark 3.5 does not, and its executors pass on whatever has this prefix.
+ */
+function withAttributes(env: Readonly<Record<string, string>>): Record<string, string> {
+  const attributes: Record<string, string> = {}
+  if (env.SPARK_APPLICATION_ID !== undefined)
+    attributes.SPARK_EXECUTOR_ATTRIBUTE_APP_ID = env.SPARK_APPLICATION_ID
+  if (env.SPARK_EXECUTOR_ID !== undefined)
+    attributes.SPARK_EXECUTOR_ATTRIBUTE_EXECUTOR_ID = env.SPARK_EXECUTOR_ID
+  return { ...attributes, ...env }
 }
 
 /** Reasons may carry the last lines of a JVM, which pods.ts logs in full. */

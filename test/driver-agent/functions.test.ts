@@ -10,7 +10,10 @@ describe('functions between pods and provider', () => {
       address: '127.64.0.2',
       token: 'token of 127.64.0.2',
       sparkVersion: '4.3.0',
-      pod: { name: 'job-1-exec-1', env: { SPARK_EXECUTOR_POD_IP: '127.64.0.2' } },
+      pod: {
+        name: 'job-1-exec-1',
+        env: { SPARK_EXECUTOR_POD_IP: '127.64.0.2', SPARK_EXECUTOR_ATTRIBUTE_EXECUTOR_ID: '1' },
+      },
     })
     expect(world.ledger.executors).toMatchObject([
       { executorId: '1', phase: 'starting', sparkApplication: 'spark-abc' },

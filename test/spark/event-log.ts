@@ -8,7 +8,7 @@ import { z } from 'zod'
 const taskEnd = z.object({
   Event: z.literal('SparkListenerTaskEnd'),
   'Stage ID': z.number(),
-  'Task End Reason': z.object({ Reason: z.string() }),
+  'Task End Reason': z.looseObject({ Reason: z.string() }),
   'Task Info': z.object({
     'Task ID': z.number(),
     'Executor ID': z.string(),
