@@ -22,7 +22,7 @@ import {
   type ResumedEntry,
   type ResumeEntry,
 } from '../wire/control.ts'
-import { type RelayError, type ResetReason, violation } from '../wire/errors.ts'
+import { type RelayError, type ResetReason, resetReasons, violation } from '../wire/errors.ts'
 import { FrameType } from '../wire/header.ts'
 import { CreditBudget, SendBudget } from './credit.ts'
 import { Homes } from './homes.ts'
@@ -145,6 +145,7 @@ export class Endpoint implements StreamHost {
 
   /** Ends at once, with no word to anybody: what a crash looks like. For tests. */
   abandon(): void {
+    this.#homes.abandon()
     this.#over()
   }
 
@@ -374,7 +375,8 @@ export class Endpoint implements StreamHost {
     const open = decodeIncoming(payload)
     const key = keyOf(open.from, open.incarnation, open.id)
     if (this.#accepted.has(key) || this.#tombstones.has(key)) {
-      throw violation(`stream ${open.id} of ${open.from} was opened twice`)
+      // A RESUME overtook it, over another relay: its opener has left this route.
+      return link.sendSignal(FrameType.reset, label, resetReasons.lost)
     }
     this.#arrive(link, label, limit, open.from, open.incarnation, open.id, open.port, 1, 'opened')
   }

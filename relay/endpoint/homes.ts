@@ -55,6 +55,8 @@ const MAX_VISIT_TRIES = 3
  * their way to another, and the directory will know before it answers.
  */
 const VISIT_HANDSHAKE_MS = 2_000
+/** Addresses whose end every new home is told; the oldest are forgotten first. */
+const MAX_RETIREMENTS = 4_096
 /** A visit without streams is left after this long, ms. */
 const IDLE_VISIT_MS = 60_000
 
@@ -73,7 +75,7 @@ export class Homes {
   #isStopped = false
   readonly #visits = new Map<string, Visit>()
   readonly #known = new Map<string, KnownHome>()
-  #retirements: Buffer[] = []
+  readonly #retirements: Buffer[] = []
 
   constructor(options: EndpointOptions, limits: EndpointLimits, events: HomesEvents) {
     this.#options = options
@@ -144,15 +146,27 @@ export class Homes {
     }
   }
 
-  /** Sends a RETIRE now, or as soon as there is a home. */
+  /**
+   * Sends a RETIRE now, and again to every new home: nobody confirms it, and a relay that started
+   * again has forgotten it.
+   */
   retire(frame: Buffer): void {
+    this.#retirements.push(frame)
+    if (this.#retirements.length > MAX_RETIREMENTS) this.#retirements.shift()
     if (this.#home.is === 'up') this.#home.link.sendFrame(frame)
-    else this.#retirements.push(frame)
   }
 
   goodbye(): void {
+    this.#leaving?.goodbye()
     if (this.#home.is === 'up') this.#home.link.goodbye()
     for (const visit of this.#visits.values()) if (visit.dial.is === 'up') visit.dial.link.goodbye()
+  }
+
+  /** Ends all links with no word to anybody. */
+  abandon(): void {
+    const dials = [this.#home, ...[...this.#visits.values()].map((visit) => visit.dial)]
+    for (const dial of dials) if (dial.is === 'shaking' || dial.is === 'up') dial.link.abandon()
+    this.#leaving?.abandon()
   }
 
   stop(): void {
@@ -202,9 +216,7 @@ export class Homes {
     this.#failures = 0
     const old = this.#leaving
     this.#leaving = undefined
-    const retirements = this.#retirements
-    this.#retirements = []
-    for (const frame of retirements) link.sendFrame(frame)
+    for (const frame of this.#retirements) link.sendFrame(frame)
     old?.close('superseded', 'moved to another link')
     this.#events.linkUp(link, true)
   }

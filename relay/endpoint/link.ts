@@ -176,6 +176,13 @@ export class Link implements FrameHandler<Slab> {
     this.#close(new RelayError(reason, sentence), true)
   }
 
+  /** Ends the link with no word: what the end of the process looks like. */
+  abandon(): void {
+    if (this.#state.is === 'over') return
+    this.#enterOver()
+    this.#pipe.destroy()
+  }
+
   /** Ends the link after what is queued has left. */
   goodbye(): void {
     if (this.#state.is !== 'up') return
@@ -238,8 +245,12 @@ export class Link implements FrameHandler<Slab> {
     slab: Slab,
   ): void {
     const stream = this.#streams.get(label)
-    if (stream !== undefined) stream.handleData(offset, bytes, start, end, slab)
-    else this.#assertWasOpen(label)
+    if (stream === undefined) return this.#assertWasOpen(label)
+    try {
+      stream.handleData(offset, bytes, start, end, slab)
+    } catch (error) {
+      failStream(stream, error)
+    }
   }
 
   handleSignal(type: number, label: number, offset: number): void {
@@ -248,8 +259,17 @@ export class Link implements FrameHandler<Slab> {
       return // its bytes were the message
     }
     const stream = this.#streams.get(label)
-    if (stream !== undefined) stream.handleSignal(type, offset)
-    else this.#assertWasOpen(label)
+    if (stream === undefined) {
+      this.#assertWasOpen(label)
+      // Whoever resets a stream that has left this label waits for the answer all the same.
+      if (type === FrameType.reset) this.sendSignal(FrameType.resetAck, label, 0)
+      return
+    }
+    try {
+      stream.handleSignal(type, offset)
+    } catch (error) {
+      failStream(stream, error)
+    }
   }
 
   handleControl(type: number, label: number, offset: number, payload: Buffer): void {
@@ -318,4 +338,10 @@ export class Link implements FrameHandler<Slab> {
     this.#turns = []
     this.#turnHead = 0
   }
+}
+
+/** A relay only passes these frames on: what is wrong with them is the peer's doing, and harms this stream alone. */
+function failStream(stream: Stream, error: unknown): void {
+  if (!(error instanceof RelayError)) throw error
+  stream.fail('violation')
 }

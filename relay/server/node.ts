@@ -30,6 +30,7 @@ import {
   type ResumedEntry,
   type ResumeEntry,
   type TrafficClass,
+  type Watch,
 } from '../wire/control.ts'
 import { type CloseReason, RelayError, type ResetReason, resetReasons, violation } from '../wire/errors.ts'
 import { FrameType, VERSION_MAX, VERSION_MIN } from '../wire/header.ts'
@@ -74,6 +75,8 @@ export type NodeState = 'serving' | 'draining' | 'over'
 
 /** How often queues are looked at and leases renewed, ms. */
 const HOUSEKEEPING_MS = 500
+/** Addresses without a link that are waited for, at most. */
+const MAX_EXPECTED = 65_536
 /** A retired generation is remembered here this long, so that its peers hear `gone` and not `unknown`, ms. */
 const REMEMBER_RETIRED_MS = 600_000
 
@@ -334,9 +337,7 @@ export class RelayNode {
       case FrameType.resumed:
         return this.#handleResumed(link, payload)
       case FrameType.watch:
-        for (const { address, incarnation } of decodeWatch(payload).peers)
-          this.#watch(link, address, incarnation)
-        return
+        return this.#handleWatch(link, decodeWatch(payload).peers)
       case FrameType.retire: {
         if (link.who.role !== 'driver')
           throw new RelayError('forbidden', 'only the driver may retire an address')
@@ -348,6 +349,11 @@ export class RelayNode {
     }
   }
 
+  #handleWatch(link: RelayLink, peers: Watch['peers']): void {
+    link.spendControl(peers.length)
+    for (const { address, incarnation } of peers) this.#watch(link, address, incarnation)
+  }
+
   /** All of `ends` are of one link and ask for one address. */
   #ask(ends: readonly RouteEnd[]): void {
     const [first] = ends
@@ -355,7 +361,8 @@ export class RelayNode {
     const { link } = first
     const { app, class: trafficClass } = link.who
     const { to } = first.ask
-    if (link.ends.size > this.limits.maxStreams) return this.#refuseAll(ends, 'overloaded')
+    if (link.ends.size > this.limits.maxStreams || this.#expectsTooMany)
+      return this.#refuseAll(ends, 'overloaded')
     const residence = this.#residences.get(residenceKey(app, to, trafficClass))
     if (residence?.state.is === 'attached') return this.#joinAll(ends, residence)
     if (this.#retired.has(addressKey(app, to)) && residence === undefined)
@@ -391,6 +398,11 @@ export class RelayNode {
   #mayStillCome(): boolean {
     const since = Math.max(this.#startedMs, this.#options.directory.emptySinceMs)
     return this.clock.now() - since < this.limits.graceMs
+  }
+
+  /** Asking for addresses that nobody has costs memory for the time of grace. */
+  get #expectsTooMany(): boolean {
+    return this.#residences.size > this.limits.maxLinks + MAX_EXPECTED
   }
 
   /** A residence for an address that is not here, with its grace running. */
@@ -482,7 +494,7 @@ export class RelayNode {
     const { address, incarnation } = end.link.who
     const far = target.giveLabel()
     join(end, far)
-    far.limit = ask.limit
+    far.owes = { is: 'opened', limit: ask.limit }
     this.metrics.routes[target.who.class] += 1
     const { port, id } = ask
     target.send(encodeControl(FrameType.open, far.label, ask.limit, { from: address, incarnation, port, id }))
@@ -497,7 +509,7 @@ export class RelayNode {
     const entries = group.map(([end, ask]): ResumeEntry => {
       const far = target.giveLabel()
       join(end, far)
-      far.limit = ask.limit
+      far.owes = { is: 'resumed', limit: ask.limit, generation: ask.generation }
       this.metrics.routes[target.who.class] += 1
       const { id, generation, received, limit, port } = ask
       return { label: far.label, id, generation, received, limit, port }
@@ -508,14 +520,13 @@ export class RelayNode {
   #handleOpened(link: RelayLink, label: number, limit: number, payload: Buffer): void {
     decodeOpened(payload)
     const from = link.ends.get(label)
-    if (from?.other === undefined) {
-      if (from !== undefined || label % 2 !== 0)
-        throw violation(`OPENED on label ${label}, which we did not open`)
-      return
-    }
-    if (label % 2 !== 0) throw violation(`OPENED on label ${label}, which the endpoint opened itself`)
+    if (from === undefined) return link.assertWasOpen(label) // its opener is away
     const to = from.other
-    if (limit > to.limit) to.limit = limit
+    if (to === undefined || from.owes?.is !== 'opened')
+      throw violation(`OPENED on label ${label}, which did not ask for it`)
+    from.limit = from.owes.limit
+    from.owes = undefined
+    to.limit = limit
     const { incarnation } = link.who
     to.link.send(encodeControl(FrameType.opened, to.label, limit, { incarnation }))
   }
@@ -528,10 +539,17 @@ export class RelayNode {
     for (const entry of entries) {
       const from = link.ends.get(entry.label)
       const to = from?.other
-      if (from === undefined || to === undefined) continue // its opener is away again
-      if (entry.label % 2 !== 0)
-        throw violation(`RESUMED on label ${entry.label}, which the endpoint opened itself`)
+      if (from === undefined) {
+        link.assertWasOpen(entry.label) // its opener is away again
+        continue
+      }
+      if (to === undefined || from.owes?.is !== 'resumed' || from.owes.generation !== entry.generation)
+        throw violation(
+          `RESUMED on label ${entry.label}, which did not ask for generation ${entry.generation}`,
+        )
       this.metrics.resumes[entry.status] += 1
+      from.limit = from.owes.limit
+      from.owes = undefined
       if (entry.status !== 'live') ended.push(from)
       else to.limit = entry.limit
       const passed = { ...entry, label: to.label }
@@ -582,7 +600,7 @@ export class RelayNode {
     }
     // A visitor, or a link that was replaced: its peers hear of its end from whoever knows.
     if (this.#state !== 'over' && !isClean) for (const peer of peers) this.#watchFor(peer, who)
-    else if (isClean && residence === undefined) {
+    else if (isClean && residence?.state.lease?.incarnation !== who.incarnation) {
       for (const peer of peers) peer.send(encodeGone({ address: who.address, incarnation: who.incarnation }))
     }
   }
@@ -631,6 +649,8 @@ export class RelayNode {
     if (residence === undefined && this.#retired.has(addressKey(app, address))) {
       return link.send(encodeGone({ address, incarnation }))
     }
+    // Who is not told in time gives its stream up by itself, later.
+    if (residence === undefined && this.#expectsTooMany) return
     this.#expect({ app, address, class: trafficClass }, '').watch(link, incarnation)
   }
 
@@ -671,10 +691,11 @@ export class RelayNode {
     const { app, address, class: trafficClass } = change.key
     const residence = this.#residences.get(residenceKey(app, address, trafficClass))
     if (residence === undefined) return
+    if ((residence.state.lease?.epoch ?? 0) > change.lease.epoch) return // a hint that came late
     if (residence.state.is === 'missing') {
       residence.state.grace.cancel()
       this.#atHomeElsewhere(residence, change.lease)
-    } else if (residence.state.lease.epoch < change.lease.epoch) {
+    } else {
       residence.state.link.close(new RelayError('superseded', `${address} is at home elsewhere`))
     }
   }
@@ -758,15 +779,7 @@ export class RelayNode {
       const { queuedBytes } = link.pipe
       total += queuedBytes
       if (queuedBytes > (longest?.pipe.queuedBytes ?? 0)) longest = link
-      // The announced cap is for payload; headers and control frames come on top.
-      if (queuedBytes > this.limits.linkQueueBytes * 1.25 + 1_048_576) {
-        link.close(
-          new RelayError(
-            'overloaded',
-            `${queuedBytes} bytes are queued, ${this.limits.linkQueueBytes} are allowed`,
-          ),
-        )
-      }
+      if (queuedBytes > this.queueCapBytes) this.closeOverlong(link)
     }
     if (total > this.limits.relayQueueBytes && longest !== undefined) {
       longest.close(
@@ -776,6 +789,22 @@ export class RelayNode {
         ),
       )
     }
+  }
+
+  /** The announced cap is for payload; headers and control frames come on top. */
+  get queueCapBytes(): number {
+    return this.limits.linkQueueBytes * 1.25 + 1_048_576
+  }
+
+  /** It granted its peers more than it was told, and does not read. */
+  closeOverlong(link: RelayLink): void {
+    const { queuedBytes } = link.pipe
+    link.close(
+      new RelayError(
+        'overloaded',
+        `${queuedBytes} bytes are queued, ${this.limits.linkQueueBytes} are allowed`,
+      ),
+    )
   }
 
   #renew(residence: Residence): void {

@@ -224,6 +224,9 @@ export class RelayLink implements FrameHandler<Slab> {
       this.node.cancelAsk(from)
       return this.send(encodeSignal(FrameType.resetAck, label, 0))
     }
+    if ((from.owes ?? to.owes) !== undefined && type !== FrameType.reset && type !== FrameType.resetAck) {
+      throw violation(`frame 0x${type.toString(16)} on label ${label}, which was not answered yet`)
+    }
     this.#noteSignal(type, offset, from, to)
     rewriteHeader(bytes, headerAt, 0, to.label)
     this.node.metrics.forwardedFrames[this.#class] += 1
@@ -261,6 +264,7 @@ export class RelayLink implements FrameHandler<Slab> {
           `the endpoint closed the link (${reason})`,
         ),
       )
+      this.pipe.destroy()
       return
     }
     this.#spendControl(1)
@@ -320,6 +324,12 @@ export class RelayLink implements FrameHandler<Slab> {
     if (bytes.length * 8 < slab.bytes.length && to.pipe.queuedBytes > 0)
       to.#put(Buffer.from(bytes), undefined)
     else to.#put(bytes, slab)
+    if (to.pipe.queuedBytes > this.node.queueCapBytes) this.node.closeOverlong(to)
+  }
+
+  /** Throws `violation` for a label that was never opened. */
+  assertWasOpen(label: number): void {
+    this.#assertWasOpen(label)
   }
 
   #assertWasOpen(label: number): void {

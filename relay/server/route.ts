@@ -25,6 +25,11 @@ export type Ask =
       readonly port: number
     }
 
+/** What was asked of an acceptor. */
+export type Owed =
+  | { readonly is: 'opened'; readonly limit: number }
+  | { readonly is: 'resumed'; readonly limit: number; readonly generation: number }
+
 /** One label on one link. */
 export class RouteEnd {
   readonly link: RelayLink
@@ -35,6 +40,8 @@ export class RouteEnd {
   ask: Ask | undefined
   /** Credit: DATA that comes from this end may reach up to here. */
   limit = 0
+  /** The answer that this end owes, and the credit that holds for it from then on. Until then only RESET may pass. */
+  owes: Owed | undefined
 
   constructor(link: RelayLink, label: number, ask?: Ask) {
     this.link = link
