@@ -1,0 +1,36 @@
+/**
+ * Question: how long does a small request take when nothing else goes on?
+ * Setup: 128 B there, 512 B back, one after the other on one urgent stream.
+ * Rivals: HAProxy (one hop less each way), rathole, yamux, bore, ssh, wstunnel, direct.
+ * Answer: p50, p99 and the longest, µs; how many took 35 ms or more.
+ * Fails when p50 is over 2.5 × rathole's (we have one hop more each way), when p99/p50 is over
+ * 1.5 × rathole's, or when there is a stall of 40 ms.
+ */
+import { type Bench, limitGoal, ratioGoal } from '../bench.ts'
+import { contestants } from '../contestants/index.ts'
+import { runLoad } from '../testbed/load.ts'
+import { maxUs, p50Us, p99Us } from './columns.ts'
+
+export const rpc: Bench = {
+  name: 'rpc',
+  question: 'How long does a small request take when nothing else goes on?',
+  setup: 'request 128 B, reply 512 B, one after the other on one urgent stream',
+  contestants: contestants('ours', 'haproxy', 'rathole', 'bore', 'yamux', 'wstunnel', 'ssh', 'direct'),
+  columns: [
+    p50Us,
+    p99Us,
+    maxUs,
+    { key: 'p99OverP50', head: 'p99/p50', digits: 2, better: 'less' },
+    { key: 'stalls40ms', head: 'stalls ≥ 35 ms', digits: 0, better: 'less' },
+  ],
+  isQuick: true,
+  async measure(contestant, bed, { seconds }) {
+    const sample = await runLoad(bed, await contestant.start(bed), { case: 'rpc', seconds })
+    return { ...sample, p99OverP50: (sample.p99Us ?? Number.NaN) / (sample.p50Us ?? Number.NaN) }
+  },
+  judge: (rows) => [
+    ratioGoal(rows, { says: 'p50 ≤ 2.5 × rathole', key: 'p50Us', rival: 'rathole', atMost: 2.5 }),
+    ratioGoal(rows, { says: 'p99/p50 ≤ 1.5 × rathole’s', key: 'p99OverP50', rival: 'rathole', atMost: 1.5 }),
+    limitGoal(rows, { says: 'no stalls of 40 ms', key: 'stalls40ms', atMost: 0 }),
+  ],
+}

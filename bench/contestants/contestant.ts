@@ -1,0 +1,28 @@
+/**
+ * What a rival, or we, must offer: an entry that can be dialled, and a way from there to the
+ * sink. A contestant starts afresh for each run.
+ */
+import type { Testbed } from '../testbed/testbed.ts'
+
+export interface Entries {
+  /** Addresses `host:port` that lead to the sink. */
+  readonly entries: readonly string[]
+  /** Where requests go that shall be quick. Absent: the first entry. */
+  readonly urgent?: string
+  /** Port of 127.0.0.1 at which the load takes in what comes out. */
+  readonly sinkPort: number
+}
+
+export interface Contestant {
+  readonly name: string
+  /** What has to be known to read its figures, such as `one thread, no splice`. */
+  readonly note: string
+  readonly isOurs: boolean
+  /** Programs that must be installed; the first one is asked for its version. */
+  readonly needs: readonly string[]
+  /** How to ask the first one for its version. Absent: it cannot be asked. */
+  readonly version?: readonly string[]
+  start(bed: Testbed): Promise<Entries>
+}
+
+export type Rival = Omit<Contestant, 'isOurs'>

@@ -1,0 +1,158 @@
+/**
+ * Ourselves: a relay by the command line that users have, and two endpoints in processes of
+ * their own. What the load dials at the sender's port is tunnelled to the receiver, which
+ * delivers to the sink.
+ */
+import type { ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { EndpointPlan } from '../ours/plan.ts'
+import { root } from '../testbed/programs.ts'
+import { DiedError, type Testbed } from '../testbed/testbed.ts'
+import type { Contestant } from './contestant.ts'
+import { selfSigned } from './rivals.ts'
+
+export type Scheme = 'tcp' | 'tls' | 'ws' | 'wss' | 'unix'
+
+export interface OursOptions {
+  readonly name: string
+  readonly note: string
+  readonly scheme?: Scheme
+  /** Another checkout of ours. */
+  readonly root?: string
+  readonly needs?: readonly string[]
+}
+
+export function ours(options: OursOptions): Contestant {
+  return {
+    name: options.name,
+    note: options.note,
+    isOurs: true,
+    needs: options.needs ?? [],
+    async start(bed) {
+      const world = await startWorld(bed, options)
+      const [bulk, urgent, sinkPort] = [await bed.port(), await bed.port(), await bed.port()]
+      await world.endpoint('receiver', [
+        { index: 2, serves: [bulk, urgent].map((port) => ({ port, to: sinkPort })), isDelayed: true },
+      ])
+      await world.endpoint('sender', [
+        {
+          index: 1,
+          dials: [
+            { port: bulk, class: 'bulk' },
+            { port: urgent, class: 'urgent' },
+          ],
+        },
+      ])
+      return { entries: [`127.64.0.2:${bulk}`], urgent: `127.64.0.2:${urgent}`, sinkPort }
+    },
+  }
+}
+
+export interface EndpointWish {
+  /** 1: 127.64.0.1, and so on. */
+  readonly index: number
+  readonly dials?: EndpointPlan['endpoints'][number]['dials']
+  readonly serves?: EndpointPlan['endpoints'][number]['serves']
+  readonly bulkThread?: boolean
+  readonly limits?: Readonly<Record<string, number>>
+  /** Its link goes through the bench's round trip, if there is one. */
+  readonly isDelayed?: boolean
+}
+
+export interface World {
+  /** Starts a process with these endpoints; resolves when they are attached, with the ms since the process began. */
+  endpoint(role: 'sender' | 'receiver', wishes: readonly EndpointWish[]): Promise<number>
+}
+
+export function virtual(index: number): string {
+  return `127.64.${index >>> 8}.${index & 255}`
+}
+
+/** A relay that is ready. */
+export async function startWorld(bed: Testbed, options: OursOptions): Promise<World> {
+  const scheme = options.scheme ?? 'tcp'
+  const at = options.root ?? root
+  const env = {
+    ...process.env,
+    SLR_SECRET: `bench:*:${randomBytes(32).toString('base64url')}`,
+    SLR_LOG_LEVEL: 'warn',
+  }
+  const hasTls = scheme === 'tls' || scheme === 'wss'
+  const tls = hasTls ? selfSigned(bed) : undefined
+  const args = ['relay', '--announce', '--max-links', 40_000]
+  args.push('--listen', scheme === 'unix' ? `unix:${bed.dir}/relay.sock` : '127.0.0.1:0')
+  if (tls !== undefined) args.push('--tls-cert', tls.cert, '--tls-key', tls.key)
+  const relay = bed.start(
+    'relay',
+    process.execPath,
+    [...profileFlags(bed, 'relay'), join(at, 'cli/main.ts'), ...args],
+    { stdio: 'pipes', env },
+  )
+  const { listening } = await announcement<{ listening: string[] }>(bed, relay)
+  const bound = listening[0] as string
+  const port = Number(/:(\d+)$/.exec(bound)?.[1])
+  const urlOf = async (isDelayed: boolean): Promise<string> =>
+    scheme === 'unix'
+      ? `unix:${bed.dir}/relay.sock`
+      : `${scheme}://${isDelayed ? await bed.hop(port) : `127.0.0.1:${port}`}`
+
+  return {
+    async endpoint(role, wishes) {
+      const plan: EndpointPlan = {
+        root: at,
+        app: 'bench',
+        tlsCaFile: tls?.cert,
+        endpoints: await Promise.all(
+          wishes.map(async (wish) => ({
+            address: virtual(wish.index),
+            relays: [await urlOf(wish.isDelayed ?? false)],
+            dials: wish.dials ?? [],
+            serves: wish.serves ?? [],
+            bulkThread: wish.bulkThread ?? true,
+            limits: wish.limits,
+          })),
+        ),
+      }
+      const main = join(import.meta.dirname, '../ours/endpoint-main.ts')
+      const child = bed.start(
+        role,
+        process.execPath,
+        [...profileFlags(bed, role), main, JSON.stringify(plan)],
+        { stdio: 'pipes', env },
+      )
+      return (await announcement<{ attachedMs: number }>(bed, child)).attachedMs
+    },
+  }
+}
+
+function profileFlags(bed: Testbed, role: string): string[] {
+  return bed.profileDir === undefined
+    ? []
+    : ['--cpu-prof', '--cpu-prof-interval', '500', '--cpu-prof-dir', join(bed.profileDir, role)]
+}
+
+/** The first line that a child of ours writes. */
+function announcement<T>(bed: Testbed, child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => fail('said nothing for 30 s'), 30_000)
+    const fail = (why: string): void => {
+      clearTimeout(timer)
+      reject(new DiedError(`a process of ours ${why}${bed.lastWords()}`))
+    }
+    child.once('exit', (code, signal) => fail(`ended with ${signal ?? code}`))
+    const { stdout } = child
+    if (stdout === null) throw new Error('the child has no stdout')
+    createInterface({ input: stdout }).once('line', (line) => {
+      clearTimeout(timer)
+      child.removeAllListeners('exit')
+      resolve(JSON.parse(line) as T)
+    })
+  })
+}
+
+export const native = ours({
+  name: 'ours',
+  note: 'native links over TCP, plain; acknowledgement and resume on',
+})

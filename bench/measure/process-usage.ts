@@ -1,0 +1,74 @@
+/**
+ * What the kernel says of processes: CPU time and resident memory, from /proc. Linux only.
+ * Used by the testbed around each measured window.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** USER_HZ: what /proc counts in. 100 on every Linux that Node runs on (the kernel's ABI). */
+const TICKS_PER_SECOND = 100
+const PAGE_BYTES = 4096
+
+interface ProcessRow {
+  readonly parent: number
+  /** User and system time, with that of children that have ended, s. All threads are in it. */
+  readonly cpuS: number
+  readonly residentBytes: number
+}
+
+export interface Usage {
+  readonly cpuS: number
+  readonly residentBytes: number
+}
+
+/** One line of /proc/PID/stat. Pure. The command may hold blanks and brackets, so fields count from the last `)`. */
+export function parseStat(line: string): ProcessRow {
+  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
+  const field = (at: number): number => Number(fields[at])
+  return {
+    parent: field(1),
+    cpuS: (field(11) + field(12) + field(13) + field(14)) / TICKS_PER_SECOND,
+    residentBytes: field(21) * PAGE_BYTES,
+  }
+}
+
+/** Every process of the machine. */
+export function readProcessTable(): Map<number, ProcessRow> {
+  const table = new Map<number, ProcessRow>()
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    try {
+      table.set(Number(name), parseStat(readFileSync(`/proc/${name}/stat`, 'latin1')))
+    } catch {
+      // It has ended since.
+    }
+  }
+  return table
+}
+
+/** Sum over these processes and all below them. Pure. */
+export function usageOfTrees(table: ReadonlyMap<number, ProcessRow>, roots: readonly number[]): Usage {
+  const children = new Map<number, number[]>()
+  for (const [pid, { parent }] of table) {
+    const siblings = children.get(parent)
+    if (siblings === undefined) children.set(parent, [pid])
+    else siblings.push(pid)
+  }
+  let cpuS = 0
+  let residentBytes = 0
+  const queue = [...roots]
+  for (let pid = queue.pop(); pid !== undefined; pid = queue.pop()) {
+    const row = table.get(pid)
+    if (row === undefined) continue
+    cpuS += row.cpuS
+    residentBytes += row.residentBytes
+    queue.push(...(children.get(pid) ?? []))
+  }
+  return { cpuS, residentBytes }
+}
+
+/** CPU seconds that all cores have been busy with since the machine began. */
+export function machineBusyS(): number {
+  const line = readFileSync('/proc/stat', 'latin1').split('\n', 1)[0] as string
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.split(/\s+/).slice(1).map(Number)
+  return (user + nice + system + irq + softirq) / TICKS_PER_SECOND
+}

@@ -1,0 +1,15 @@
+/** Waits for others on the machine to come to rest. Used before each run that counts. */
+import { machineBusyS } from './process-usage.ts'
+
+const LOOK_MS = 400
+const LIMIT_MS = 20_000
+
+/** Resolves when others keep fewer than `cores` busy, after 20 s at the latest: the run itself is judged too. */
+export async function waitUntilQuiet(cores: number): Promise<void> {
+  const deadline = Date.now() + LIMIT_MS
+  while (Date.now() < deadline) {
+    const before = machineBusyS()
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+    if ((machineBusyS() - before) / (LOOK_MS / 1_000) < cores) return
+  }
+}

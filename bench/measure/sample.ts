@@ -1,0 +1,37 @@
+/** What one run of one contestant brought: figures by name. Names carry their unit. */
+import type { Reading, Role } from '../testbed/testbed.ts'
+
+export type Sample = Readonly<Record<string, number>>
+
+/** Figures that say how quiet the machine was. */
+export const NOISE = 'otherCores'
+
+/** Joins what the load counted with what each role used between the readings. Pure. */
+export function sampleOf(counted: Readonly<Record<string, number>>, start: Reading, end: Reading): Sample {
+  const sample: Record<string, number> = { ...counted }
+  const seconds = (end.atMs - start.atMs) / 1_000
+  const gib = (counted.mib ?? 0) / 1024
+  const conns = counted.conns ?? 0
+  let known = 0
+  for (const role of end.byRole.keys()) {
+    const cpuS = cpuOf(end, role) - cpuOf(start, role)
+    known += cpuS
+    if (role === 'load' || role === 'delay' || role === 'helper') continue
+    const grownBytes = residentOf(end, role) - residentOf(start, role)
+    sample[`${role}Cores`] = cpuS / seconds
+    sample[`${role}ResidentMib`] = residentOf(end, role) / 2 ** 20
+    sample[`${role}GrowthMib`] = grownBytes / 2 ** 20
+    if (gib > 0.05) sample[`${role}CpuSGib`] = cpuS / gib
+    if (conns > 0) sample[`${role}KibConn`] = grownBytes / 1024 / conns
+  }
+  sample[NOISE] = Math.max(0, end.machineS - start.machineS - known) / seconds
+  return sample
+}
+
+function cpuOf(reading: Reading, role: Role): number {
+  return reading.byRole.get(role)?.cpuS ?? 0
+}
+
+function residentOf(reading: Reading, role: Role): number {
+  return reading.byRole.get(role)?.residentBytes ?? 0
+}

@@ -1,0 +1,75 @@
+/** The command line of the bench. Pure: throws what is wrong, run.ts ends the process. */
+
+export interface BenchOptions {
+  /** Empty: all. */
+  readonly names: readonly string[]
+  readonly isQuick: boolean
+  readonly against: string | undefined
+  readonly shouldProfile: boolean
+  readonly runs: number
+  readonly seconds: number
+  readonly noiseCores: number
+  /** Names of contestants to leave in. Empty: all. */
+  readonly only: readonly string[]
+}
+
+/** Wrong use: exit 2. */
+export class BenchUsageError extends Error {
+  override readonly name = 'BenchUsageError'
+  readonly exitCode = 2
+}
+
+const flags = {
+  '--quick': 'ourselves, HAProxy and rathole, one short run each; NOT QUOTABLE',
+  '--against': 'REF: our code at that commit too, beside the working tree',
+  '--profile': 'CPU profiles and flame graphs of our relay and endpoints',
+  '--runs': 'N: runs of each contestant that count, after one that warms up (default 5)',
+  '--seconds': 'S: length of the measured window (default 3)',
+  '--noise': 'CORES: a run in which others kept more busy is made again (default 0.15)',
+  '--only': 'NAMES: only these contestants, comma separated (the result is not kept)',
+} as const
+
+export function usage(names: readonly string[]): string {
+  const lines = Object.entries(flags).map(([flag, says]) => `  ${flag.padEnd(10)} ${says}`)
+  return `usage: npm run bench -- [NAME]... [flags]\nbenches: ${names.join(', ')}\nflags:\n${lines.join('\n')}`
+}
+
+/** Throws BenchUsageError with the list of what there is. */
+export function parseOptions(args: readonly string[], known: readonly string[]): BenchOptions {
+  const wrong = (says: string): never => {
+    throw new BenchUsageError(`${says}\n${usage(known)}`)
+  }
+  const names: string[] = []
+  const values = new Map<string, string>()
+  for (let at = 0; at < args.length; at += 1) {
+    const word = args[at] as string
+    if (!word.startsWith('-')) {
+      if (!known.includes(word)) wrong(`there is no bench ${word}`)
+      names.push(word)
+    } else if (!Object.hasOwn(flags, word)) wrong(`there is no flag ${word}`)
+    else if (word === '--quick' || word === '--profile') values.set(word, 'yes')
+    else {
+      at += 1
+      const value = args[at]
+      if (value === undefined || value.startsWith('-')) wrong(`${word} needs a value`)
+      values.set(word, value as string)
+    }
+  }
+  const number = (flag: string, fallback: number, least: number): number => {
+    const text = values.get(flag)
+    const value = text === undefined ? fallback : Number(text)
+    if (!(value >= least)) wrong(`${flag} ${text}: must be a number from ${least} on`)
+    return value
+  }
+  const isQuick = values.has('--quick')
+  return {
+    names,
+    isQuick,
+    against: values.get('--against'),
+    shouldProfile: values.has('--profile'),
+    runs: Math.floor(number('--runs', isQuick ? 1 : 5, 1)),
+    seconds: number('--seconds', isQuick ? 2 : 3, 0.1),
+    noiseCores: number('--noise', 0.15, 0),
+    only: values.get('--only')?.split(',') ?? [],
+  }
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var streamsLock sync.Mutex
+
+func (b *bench) countStream() *atomic.Int64 {
+	streamsLock.Lock()
+	defer streamsLock.Unlock()
+	mine := new(atomic.Int64)
+	b.arrived = append(b.arrived, mine)
+	return mine
+}
+
+func (b *bench) arrivals() []int64 {
+	streamsLock.Lock()
+	defer streamsLock.Unlock()
+	counts := make([]int64, len(b.arrived))
+	for i, count := range b.arrived {
+		counts[i] = count.Load()
+	}
+	return counts
+}
+
+// measured runs f between the two marks.
+func (b *bench) measured(f func()) numbers {
+	b.mark("start")
+	before, start := b.received.Load(), time.Now()
+	f()
+	got, took := mib(b.received.Load()-before), time.Since(start).Seconds()
+	b.mark("end")
+	return numbers{"seconds": took, "mib": got, "mibS": got / took}
+}
+
+// bulk: throughput one way; with several streams, how evenly it is shared.
+func bulk(b *bench) numbers {
+	b.startBulk()
+	time.Sleep(b.warmup)
+	var before, after []int64
+	result := b.measured(func() {
+		before = b.arrivals()
+		time.Sleep(b.window)
+		after = b.arrivals()
+	})
+	slowest, sum := int64(-1), int64(0)
+	for i := range before {
+		moved := after[i] - before[i]
+		sum += moved
+		if slowest < 0 || moved < slowest {
+			slowest = moved
+		}
+	}
+	if len(before) > 1 && sum > 0 {
+		result["slowestOfMean"] = float64(slowest) * float64(len(before)) / float64(sum)
+	}
+	return result
+}
+
+// rpc: round trips one after the other on one connection, beside -streams bulk streams.
+func rpc(b *bench) numbers {
+	b.startBulk()
+	c := b.dialTo(b.urgent, wantsReplies)
+	b.pingPong(c, b.warmup)
+	var took []time.Duration
+	result := b.measured(func() { took = b.pingPong(c, b.window) })
+	result["requestsS"] = float64(len(took)) / result["seconds"]
+	stalls := 0
+	for _, t := range took {
+		if t >= 35*time.Millisecond {
+			stalls++ // what Nagle meeting a delayed acknowledgement looks like
+		}
+	}
+	result["stalls40ms"] = float64(stalls)
+	addQuantiles(result, took, "Us", time.Microsecond)
+	return result
+}
+
+func (b *bench) pingPong(c *net.TCPConn, limit time.Duration) (took []time.Duration) {
+	reply := make([]byte, b.reply)
+	for end := time.Now().Add(limit); time.Now().Before(end); {
+		start := time.Now()
+		if _, err := c.Write(payload[:b.request]); err != nil {
+			fail("request: %v", err)
+		}
+		if _, err := io.ReadFull(c, reply); err != nil {
+			fail("reply: %v", err)
+		}
+		took = append(took, time.Since(start))
+	}
+	return took
+}
+
+// block: fetches as Spark does them, -inflight on each of -conns connections, beside -streams
+// bulk streams.
+func block(b *bench) numbers {
+	var lock sync.Mutex
+	var took []time.Duration
+	var isMeasured atomic.Bool
+	b.startBulk()
+	for range b.conns {
+		go b.fetch(b.dial(wantsReplies), func(t time.Duration) {
+			if isMeasured.Load() {
+				lock.Lock()
+				took = append(took, t)
+				lock.Unlock()
+			}
+		})
+	}
+	time.Sleep(b.warmup)
+	result := b.measured(func() {
+		isMeasured.Store(true)
+		time.Sleep(b.window)
+		isMeasured.Store(false)
+	})
+	lock.Lock()
+	defer lock.Unlock()
+	result["blocks"] = float64(len(took))
+	addQuantiles(result, took, "Ms", time.Millisecond)
+	return result
+}
+
+func (b *bench) fetch(c *net.TCPConn, note func(time.Duration)) {
+	var sentAt []time.Time // of what is in flight, oldest first
+	for {
+		for len(sentAt) < b.inflight {
+			sentAt = append(sentAt, time.Now())
+			if _, err := c.Write(payload[:b.request]); err != nil {
+				b.failed.Add(1)
+				return
+			}
+		}
+		if b.discard(c, int64(b.reply), nil) != nil {
+			b.failed.Add(1)
+			return
+		}
+		note(time.Since(sentAt[0]))
+		sentAt = sentAt[1:]
+	}
+}
+
+// hold: -conns connections that stay open and silent; the bench reads the memory.
+func hold(b *bench) numbers {
+	for range 64 { // what a contestant allocates once shall not count
+		b.open()
+	}
+	time.Sleep(b.warmup)
+	result := b.measured(func() {
+		for range b.conns {
+			b.open()
+		}
+		time.Sleep(b.window)
+	})
+	result["conns"] = float64(b.conns)
+	return result
+}
+
+// open returns a connection that has brought its first byte back, and how long that took.
+func (b *bench) open() (*net.TCPConn, time.Duration) {
+	start := time.Now()
+	c := b.dial(wantsEcho)
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		fail("first byte: %v", err)
+	}
+	return c, time.Since(start)
+}
+
+// dialing: one connection after the other, from dial to first byte; each is closed again.
+func dialing(b *bench) numbers {
+	once := func() time.Duration {
+		c, took := b.open()
+		c.Close()
+		time.Sleep(200 * time.Microsecond) // the close shall not count
+		return took
+	}
+	for end := time.Now().Add(b.warmup); time.Now().Before(end); {
+		once()
+	}
+	var took []time.Duration
+	result := b.measured(func() {
+		for end := time.Now().Add(b.window); time.Now().Before(end); {
+			took = append(took, once())
+		}
+	})
+	addQuantiles(result, took, "Us", time.Microsecond)
+	return result
+}
+
+// frozen: -streams bulk streams alone, then beside one whose reader has stopped.
+func frozen(b *bench) numbers {
+	b.startBulk()
+	time.Sleep(b.warmup)
+	before, start := b.received.Load(), time.Now()
+	time.Sleep(b.window)
+	alone := mib(b.received.Load()-before) / time.Since(start).Seconds()
+
+	var absorbed atomic.Int64
+	var atRest int64
+	result := b.measured(func() {
+		go b.pour(b.dial(wantsNothing), &absorbed)
+		time.Sleep(b.window / 2)
+		atRest = absorbed.Load()
+		time.Sleep(b.window / 2)
+	})
+	result["aloneMibS"] = alone
+	result["kept"] = result["mibS"] / alone
+	result["absorbedMib"] = mib(absorbed.Load())
+	result["absorbedLateMib"] = mib(absorbed.Load() - atRest) // it has to stop taking in
+	return result
+}

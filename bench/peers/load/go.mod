@@ -1,0 +1,3 @@
+module spark-lambda-relay/bench/load
+
+go 1.24

@@ -1,0 +1,41 @@
+/** One page with every result of a machine: plots and tables. Pure. */
+import type { BenchResult } from '../result.ts'
+import { plotOf } from './plots.ts'
+import { tableOf } from './table.ts'
+
+const style = `body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#111827}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.5rem 0}td,th{padding:.15rem .6rem;text-align:right;border-bottom:1px solid #e5e7eb}
+td:first-child,th:first-child{text-align:left}.met{color:#15803d}.missed{color:#b91c1c}.small{color:#6b7280;font-size:13px}`
+
+export function htmlReport(results: readonly BenchResult[], others: readonly string[]): string {
+  const machine = results[0]?.machine
+  const head =
+    machine === undefined
+      ? 'No results yet.'
+      : `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, Linux ${machine.kernel}.`
+  const left = others.length === 0 ? '' : ` Results of other machines are left out: ${others.join(', ')}.`
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>spark-lambda-relay: performance</title><style>${style}</style></head><body>
+<h1>Performance</h1><p>${escapeHtml(head + left)} Medians, with the lowest and the highest run.</p>
+${results.map(section).join('\n')}
+</body></html>
+`
+}
+
+function section(result: BenchResult): string {
+  const [header = [], ...body] = tableOf(result)
+  const row = (cells: readonly string[], tag: string): string =>
+    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join('')}</tr>`
+  const verdicts = result.verdicts
+    .map(({ is, goal, says }) => `<li class="${is}">${is}: ${escapeHtml(goal)}: ${escapeHtml(says)}</li>`)
+    .join('')
+  const notes = result.rows.map(({ name, note }) => `${name}: ${note}`).join('; ')
+  return `<h2>${escapeHtml(result.bench)}</h2><p>${escapeHtml(`${result.question} ${result.setup}.`)}</p>
+<ul>${verdicts}</ul>${plotOf(result, result.plot) ?? ''}
+<table>${row(header, 'th')}${body.map((cells) => row(cells, 'td')).join('')}</table>
+<p class="small">${escapeHtml(notes)}. ${result.runs} runs of ${result.seconds} s, ${escapeHtml(result.at)}, commit ${escapeHtml(result.commit.hash)}${result.commit.isDirty ? ' with changes' : ''}.</p>`
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"]/g, (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[sign] ?? '&quot;')
+}

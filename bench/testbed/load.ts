@@ -1,0 +1,74 @@
+/**
+ * Runs the load generator against a contestant that is up, and answers one sample: what the
+ * generator counted, and what each role used meanwhile.
+ */
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import type { Entries } from '../contestants/contestant.ts'
+import type { Sample } from '../measure/sample.ts'
+import { sampleOf } from '../measure/sample.ts'
+import { DiedError, type Reading, type Testbed } from './testbed.ts'
+
+export interface LoadOptions {
+  readonly case: 'bulk' | 'rpc' | 'block' | 'hold' | 'dial' | 'frozen'
+  readonly seconds: number
+  readonly warmupS?: number
+  readonly streams?: number
+  readonly conns?: number
+  readonly inflight?: number
+  readonly requestBytes?: number
+  readonly replyBytes?: number
+}
+
+/** Longer than any window: then something hangs. */
+const LIMIT_MS = 120_000
+
+export async function runLoad(bed: Testbed, entries: Entries, options: LoadOptions): Promise<Sample> {
+  const load = bed.start('load', 'bench-load', argumentsOf(entries, options), { stdio: 'pipes' })
+  const { stdin, stdout } = load
+  if (stdin === null || stdout === null) throw new Error('the load has no pipes')
+  stdin.on('error', () => {}) // it has died: told by its missing result
+  const watchdog = setTimeout(() => load.kill('SIGKILL'), LIMIT_MS)
+  const marks = new Map<string, Reading>()
+  let result: Record<string, number> | undefined
+  const ended = once(load, 'exit')
+  try {
+    for await (const line of createInterface({ input: stdout })) {
+      const name = /^mark (\w+)$/.exec(line)?.[1]
+      if (name === undefined) result = JSON.parse(line) as Record<string, number>
+      else {
+        marks.set(name, bed.read())
+        stdin.write('\n')
+      }
+    }
+    await ended
+  } finally {
+    clearTimeout(watchdog)
+  }
+  const start = marks.get('start')
+  const end = marks.get('end')
+  if (result === undefined || start === undefined || end === undefined) {
+    throw new DiedError(`no result${bed.lastWords()}`)
+  }
+  bed.assertAlive()
+  return sampleOf(result, start, end)
+}
+
+function argumentsOf(entries: Entries, options: LoadOptions): string[] {
+  const values: Record<string, string | number | undefined> = {
+    entry: entries.entries.join(','),
+    urgent: entries.urgent,
+    sink: `127.0.0.1:${entries.sinkPort}`,
+    case: options.case,
+    seconds: options.seconds,
+    warmup: options.warmupS,
+    streams: options.streams ?? 0,
+    conns: options.conns,
+    inflight: options.inflight,
+    request: options.requestBytes,
+    reply: options.replyBytes,
+  }
+  return Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [`-${name}`, String(value)],
+  )
+}

@@ -1,0 +1,172 @@
+/**
+ * Files, ports and processes of one run of one contestant. Every process is started here under
+ * a role, so that its CPU time counts for that role, and is ended here by its pid.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { machineBusyS, readProcessTable, type Usage, usageOfTrees } from '../measure/process-usage.ts'
+import { freePort, isListening } from './ports.ts'
+import { findProgram } from './programs.ts'
+
+/**
+ * relay: what forwards. sender, receiver: endpoints of the tunnel, by where the bulk flows.
+ * delay: what makes round trips long; counts for nobody. load: the generator. helper: a directory.
+ */
+export type Role = 'relay' | 'sender' | 'receiver' | 'delay' | 'load' | 'helper'
+
+export interface Reading {
+  readonly atMs: number
+  readonly machineS: number
+  readonly byRole: ReadonlyMap<Role, Usage>
+}
+
+/** A contestant or the load ended when it should not have. */
+export class DiedError extends Error {
+  override readonly name = 'DiedError'
+}
+
+const END_MS = 4_000
+
+export class Testbed {
+  readonly dir = mkdtempSync(join(tmpdir(), 'slr-bench-'))
+  readonly #children: { role: Role; child: ChildProcess; name: string; log: string }[] = []
+  /** Round trip that `delayed` adds, ms. */
+  readonly roundTripMs: number
+  /** Where processes of ours leave CPU profiles. */
+  readonly profileDir: string | undefined
+  #toxiproxy: number | undefined
+
+  constructor(options: { roundTripMs?: number | undefined; profileDir?: string | undefined } = {}) {
+    this.roundTripMs = options.roundTripMs ?? -1
+    this.profileDir = options.profileDir
+  }
+
+  file(name: string, text: string, mode = 0o600): string {
+    const path = join(this.dir, name)
+    writeFileSync(path, text, { mode })
+    return path
+  }
+
+  port(): Promise<number> {
+    return freePort()
+  }
+
+  /** Starts a program by name or path. What it says goes to a log of its own. */
+  start(
+    role: Role,
+    program: string,
+    args: readonly (string | number)[],
+    options: { stdio?: 'pipes'; env?: NodeJS.ProcessEnv } = {},
+  ): ChildProcess {
+    const path = findProgram(program)
+    if (path === undefined) throw new DiedError(`${program} is not installed`)
+    const log = join(this.dir, `${role}-${this.#children.length}.log`)
+    const fd = openSync(log, 'w')
+    const pipes = options.stdio === 'pipes'
+    const child = spawn(path, args.map(String), {
+      stdio: [pipes ? 'pipe' : 'ignore', pipes ? 'pipe' : fd, fd],
+      env: options.env ?? process.env,
+    })
+    closeSync(fd)
+    child.on('error', () => {}) // told by exitCode and by whoever waits for it
+    this.#children.push({ role, child, name: program, log })
+    return child
+  }
+
+  /** Waits until somebody listens on the port. */
+  async listening(port: number, limitMs = 10_000): Promise<void> {
+    const deadline = Date.now() + limitMs
+    while (!isListening(port)) {
+      this.assertAlive()
+      if (Date.now() > deadline) throw new DiedError(`nothing listens on port ${port}${this.lastWords()}`)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  /** An address by which to dial a local port: through toxiproxy where the bench wants a round trip. */
+  async hop(port: number): Promise<string> {
+    if (this.roundTripMs < 0) return `127.0.0.1:${port}`
+    if (this.#toxiproxy === undefined) {
+      this.#toxiproxy = await this.port()
+      this.start('delay', 'toxiproxy-server', ['-host', '127.0.0.1', '-port', this.#toxiproxy])
+      await this.listening(this.#toxiproxy)
+    }
+    const listen = `127.0.0.2:${port}`
+    await this.#tellToxiproxy('/proxies', {
+      name: `hop${port}`,
+      listen,
+      upstream: `127.0.0.1:${port}`,
+      enabled: true,
+    })
+    if (this.roundTripMs > 0) {
+      for (const stream of ['upstream', 'downstream']) {
+        await this.#tellToxiproxy(`/proxies/hop${port}/toxics`, {
+          type: 'latency',
+          stream,
+          attributes: { latency: this.roundTripMs / 2 },
+        })
+      }
+    }
+    return listen
+  }
+
+  async #tellToxiproxy(path: string, body: unknown): Promise<void> {
+    const response = await fetch(`http://127.0.0.1:${this.#toxiproxy}${path}`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+    })
+    if (!response.ok) throw new DiedError(`toxiproxy refused ${path}: ${await response.text()}`)
+  }
+
+  /** CPU time and memory of each role, and of the machine. */
+  read(): Reading {
+    const table = readProcessTable()
+    const byRole = new Map<Role, Usage>()
+    for (const role of new Set(this.#children.map((entry) => entry.role))) {
+      const pids = this.#children
+        .filter((entry) => entry.role === role)
+        .flatMap(({ child }) => (child.pid === undefined ? [] : [child.pid]))
+      byRole.set(role, usageOfTrees(table, pids))
+    }
+    return { atMs: performance.now(), machineS: machineBusyS(), byRole }
+  }
+
+  /** Throws when anything but the load has ended. */
+  assertAlive(): void {
+    for (const { role, child, name } of this.#children) {
+      if (role !== 'load' && (child.exitCode !== null || child.signalCode !== null)) {
+        throw new DiedError(`${name} ended with ${child.signalCode ?? child.exitCode}${this.lastWords()}`)
+      }
+    }
+  }
+
+  /** The ends of all logs, for the one who asks why. */
+  lastWords(): string {
+    const words = this.#children.flatMap(({ name, log }) => {
+      const text = readFileSync(log, 'utf8').trim().slice(-400)
+      return text === '' ? [] : [`${name}: ${text}`]
+    })
+    return words.length === 0 ? '' : `\n  ${words.join('\n  ')}`
+  }
+
+  /** Ends what was started, newest first, and removes the files. */
+  async close(): Promise<void> {
+    const alive = this.#children.filter(({ child }) => child.exitCode === null && child.signalCode === null)
+    await Promise.all(alive.reverse().map(({ child }) => endProcess(child)))
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+}
+
+function endProcess(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return resolve()
+    const timer = setTimeout(() => child.kill('SIGKILL'), END_MS)
+    child.once('exit', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    child.kill('SIGTERM')
+  })
+}
