@@ -36,7 +36,7 @@ export function startLiveLine(ledger: Ledger, terminal: NodeJS.WriteStream, now:
   if (!terminal.isTTY) return { stop: () => {} }
   const draw = (): void => {
     cursorTo(terminal, 0)
-    terminal.write(liveText(ledger, now()).slice(0, Math.max(10, terminal.columns - 1)))
+    terminal.write(liveText(ledger, now()).slice(0, (terminal.columns || 80) - 1))
     clearLine(terminal, 1)
     cursorTo(terminal, 0)
   }

@@ -1,0 +1,60 @@
+/** What submit says and does when a job is not what it seems, or takes too long. */
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { jobs, runSubmit, type Submitted, startSubmit } from './harness.ts'
+import { descendants, survivors } from './processes.ts'
+
+let job: Submitted | undefined
+afterEach(async () => {
+  await job?.remove()
+  job = undefined
+})
+
+describe('a program that sets its own master', () => {
+  it('runs, and is told that no function was started', async () => {
+    job = await runSubmit({
+      version: '4.3.0',
+      options: ['--first-call', '5s'],
+      program: [join(jobs, 'own_master.py'), '8'],
+    })
+    expect(job.output).toContain('counted 1000')
+    expect(job.output).toMatch(
+      /^spark-lambda-relay: 5 s have passed and no function was started: .*sets its own master/m,
+    )
+    expect(job.summary()).toMatchObject({ endedBy: 'spark', exitCode: 0, functionsStarted: 0 })
+    expect(job.summary().reason).toMatch(/own master/)
+  })
+})
+
+describe('--max-wall', () => {
+  it('ends the job, its functions and all else', async () => {
+    job = await startSubmit({
+      version: '3.5.7',
+      options: ['--max-wall', '40s'],
+      conf: { 'spark.executor.instances': 1 },
+      program: [join(jobs, 'waits.py'), '600'],
+    })
+    await job.saw('counted 100000', 39_000)
+    const below = descendants(job.pid)
+    expect(await job.ended).toBe(1)
+    expect(survivors(below)).toEqual([])
+    expect(job.summary()).toMatchObject({
+      endedBy: 'agent',
+      exitCode: 1,
+      reason: 'the job took longer than --max-wall 40s and was ended',
+    })
+  })
+})
+
+describe('--max-executors', () => {
+  it('leaves executors over it waiting, and the job runs on fewer', async () => {
+    job = await runSubmit({
+      version: '3.5.7',
+      options: ['--max-executors', '1'],
+      conf: { 'spark.executor.instances': 3, 'spark.scheduler.minRegisteredResourcesRatio': 0 },
+      program: [join(jobs, 'fails.py'), '0'],
+    })
+    expect(job.output).toContain('counted 1000')
+    expect(job.summary().functionsStarted).toBe(1)
+  })
+})
