@@ -112,6 +112,14 @@ export const commands: readonly Command[] = [
         (options.tlsCert === undefined) === (options.tlsKey === undefined),
         '--tls-cert and --tls-key belong together; give both or neither',
       )
+      checkTogether(
+        options.workers === 1 || options.redis !== undefined,
+        `--workers ${options.workers} needs --redis: the workers find each other's endpoints there`,
+      )
+      checkTogether(
+        options.redis !== undefined || (options.redisCa ?? options.redisPasswordFile) === undefined,
+        '--redis-ca and --redis-password-file are for --redis; give it too',
+      )
     },
     load: async () => (await import('../relay/server/run.ts')).runRelay,
   }),

@@ -1,5 +1,6 @@
 /** Options of `relay`. The type is what relay/server/run.ts gets. */
-import { address, bytes, duration, integer, path, repeated, toggle, url } from './kinds.ts'
+import { parseRedisUrl, redisUrlForms } from '../../relay/directory/redis-url.ts'
+import { address, bytes, choice, custom, duration, integer, path, repeated, toggle, url } from './kinds.ts'
 import type { OptionsOf, OptionTable } from './option.ts'
 import { logOptions, relaySchemes, secretFile, timeOptions } from './shared.ts'
 
@@ -19,9 +20,17 @@ export const relayOptions = {
       of: relaySchemes,
     }),
   ),
-  redis: url('--redis', {
-    says: 'directory shared with other relays; absent: memory, for one relay. A password belongs into SLR_REDIS',
-    of: ['redis', 'rediss'],
+  redis: custom('--redis', {
+    says: 'directory shared with other relays; absent: memory, for one relay. A password belongs into SLR_REDIS or --redis-password-file',
+    value: 'url',
+    allowed: redisUrlForms,
+    parse: (text) => (parseRedisUrl(text) === undefined ? undefined : text),
+  }),
+  redisPasswordFile: path('--redis-password-file', {
+    says: 'file with the password of --redis, mode 0600; goes before one in the URL',
+  }),
+  redisCa: path('--redis-ca', {
+    says: 'PEM file of the private CA that signed Redis’s certificate; absent: those the system trusts',
   }),
   secretFile,
   tlsCert: path('--tls-cert', { says: 'PEM certificate chain; TCP listeners then speak TLS' }),
@@ -83,11 +92,18 @@ export const relayOptions = {
     default: 10_000,
   }),
   workers: integer('--workers', {
-    says: 'relay processes on this machine, each a node of its own; more than one is not there yet',
+    says: 'relay processes on this machine, each a node of its own on the next port of --listen, --advertise and --metrics; more than one needs --redis',
     min: 1,
     max: 256,
     default: 1,
   }),
+  classes: choice('--classes', {
+    value: 'class',
+    says: 'what this relay wants to be home for, urgent streams, bulk, or both; endpoints of the other class are sent to other relays',
+    of: ['both', 'urgent', 'bulk'],
+    default: 'both',
+  }),
+  worker: toggle('--worker', { says: 'is a worker: options come from the parent', hidden: true }),
   lifeline: toggle('--lifeline', { says: 'ends when stdin ends', hidden: true }),
   announce: toggle('--announce', {
     says: 'writes one JSON line {"listening":[urls]} to stdout when ready',

@@ -10,11 +10,10 @@ import { createSecureContext } from 'node:tls'
 import type { Logger } from 'pino'
 import type { CommandContext } from '../../cli/context.ts'
 import type { RelayOptions } from '../../cli/options/index.ts'
-import type { Directory } from '../directory/directory.ts'
-import { MemoryDirectory } from '../directory/memory.ts'
 import { systemClock } from '../time/clock.ts'
 import { KeyRing, TokenError, type TokenFailure, TokenVerifier } from '../token/index.ts'
 import { type CloseReason, RelayError } from '../wire/errors.ts'
+import { createDirectory } from './create-directory.ts'
 import { Front, type TlsFiles } from './front.ts'
 import { createHttpServer } from './http.ts'
 import { defaultRelayLimits, type RelayLimits } from './limits.ts'
@@ -22,11 +21,12 @@ import { ListenError, type Listener, listen } from './listen.ts'
 import { RelayMetrics } from './metrics.ts'
 import { type Identity, RelayNode } from './node.ts'
 import { createRegistry } from './prometheus.ts'
+import { receiveOptions, runWorkers, tellReady } from './workers.ts'
 
 /** The relay cannot start as it was asked to. Ends the command with 2. */
 export class RelayStartError extends Error {
   override readonly name = 'RelayStartError'
-  readonly code: 'not-there-yet' | 'tls-files'
+  readonly code: 'tls-files'
   readonly exitCode = 2
 
   constructor(code: RelayStartError['code'], sentence: string, options?: ErrorOptions) {
@@ -36,18 +36,21 @@ export class RelayStartError extends Error {
 }
 
 /** Runs a relay until SIGTERM or SIGINT (drains; a second one ends it at once), or until stdin ends with --lifeline. Answers the exit code. */
-export async function runRelay(options: RelayOptions, context: CommandContext): Promise<number> {
-  assertSupported(options)
+export async function runRelay(given: RelayOptions, context: CommandContext): Promise<number> {
+  if (given.workers > 1) return await runWorkers(given, context)
+  const options = given.worker ? await receiveOptions() : given
   const log = context.logger
   const ring = await KeyRing.open({ file: options.secretFile, text: process.env.SLR_SECRET }, log)
   const tlsFiles = readTlsFiles(options)
   const relay = await startRelay(options, new TokenVerifier(ring), tlsFiles, log)
   log.info({ node: relay.node, listening: relay.listening, metrics: relay.metricsUrl }, 'ready')
   if (options.announce) process.stdout.write(`${JSON.stringify({ listening: relay.listening })}\n`)
+  if (given.worker) tellReady({ listening: relay.listening })
   try {
-    return await untilTold(relay, options.lifeline, log)
+    return await untilTold(relay, options.lifeline, given.worker, log)
   } finally {
     await relay.close()
+    if (given.worker && process.connected) process.disconnect()
   }
 }
 
@@ -73,7 +76,7 @@ export async function startRelay(
 ): Promise<RunningRelay> {
   const clock = systemClock
   const metrics = new RelayMetrics()
-  const directory: Directory = new MemoryDirectory({ clock })
+  const directory = await createDirectory(options, clock, log)
   const name = randomBytes(8).toString('hex')
   const urls: string[] = [...options.advertise]
   const limits = limitsOf(options)
@@ -144,18 +147,6 @@ export async function startRelay(
       await core.drain()
     },
     close,
-  }
-}
-
-function assertSupported(options: RelayOptions): void {
-  if (options.redis !== undefined) {
-    throw new RelayStartError(
-      'not-there-yet',
-      '--redis is not there yet: leave it out, and run one relay with its directory in memory',
-    )
-  }
-  if (options.workers > 1) {
-    throw new RelayStartError('not-there-yet', '--workers above 1 is not there yet: leave it out')
   }
 }
 
@@ -260,7 +251,12 @@ function urlOf(server: http.Server): string {
 }
 
 /** Settles with the exit code when it is time to go. */
-async function untilTold(relay: RunningRelay, hasLifeline: boolean, log: Logger): Promise<number> {
+async function untilTold(
+  relay: RunningRelay,
+  hasLifeline: boolean,
+  isWorker: boolean,
+  log: Logger,
+): Promise<number> {
   const signals = ['SIGTERM', 'SIGINT'] as const
   let tell: (what: 'drain' | 'lifeline') => void = () => {}
   const told = new Promise<'drain' | 'lifeline'>((resolve) => {
@@ -278,6 +274,15 @@ async function untilTold(relay: RunningRelay, hasLifeline: boolean, log: Logger)
     tell('drain')
   }
   for (const signal of signals) process.on(signal, handleSignal)
+  const handleOrphaned = (): void => {
+    log.warn('the parent of this worker is gone: drains')
+    isTold = true
+    tell('drain')
+  }
+  if (isWorker) {
+    if (process.connected) process.once('disconnect', handleOrphaned)
+    else handleOrphaned()
+  }
   if (hasLifeline) {
     const handleEnd = (): void => tell('lifeline')
     process.stdin.once('end', handleEnd).once('error', handleEnd).once('close', handleEnd).resume()
@@ -292,6 +297,7 @@ async function untilTold(relay: RunningRelay, hasLifeline: boolean, log: Logger)
     return how === 'drained' ? 0 : 1
   } finally {
     for (const signal of signals) process.off(signal, handleSignal)
+    process.off('disconnect', handleOrphaned)
     if (hasLifeline) process.stdin.destroy()
   }
 }

@@ -134,8 +134,9 @@ describe('the relay command', () => {
     writeFileSync(join(dir, 'open-keys'), 'k:*:secret', { mode: 0o644 })
     const free = ['--listen', '127.0.0.1:0']
     const cases: readonly [args: readonly string[], says: string, environment?: Record<string, string>][] = [
-      [[...free, '--redis', 'redis://127.0.0.1'], '--redis'],
-      [[...free, '--workers', '2'], '--workers'],
+      [[...free, '--redis', 'redis://a,b'], '--redis redis://a,b: must be'],
+      [[...free, '--redis-ca', 'ca.pem'], '--redis'],
+      [[...free, '--workers', '2'], '--workers 2 needs --redis'],
       [['--listen', `127.0.0.1:${port}`], `127.0.0.1:${port} is in use`],
       [['--listen', '0.0.0.0:0'], '--plain'],
       [[...free, '--metrics', `127.0.0.1:${port}`], '--metrics'],

@@ -1,0 +1,201 @@
+/**
+ * `relay --workers N`: N relay processes on one machine, each a node of its own with its own
+ * port, under a parent that starts them again and carries no traffic. Used by run.ts.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { CommandContext } from '../../cli/context.ts'
+import type { Address, RelayOptions } from '../../cli/options/index.ts'
+
+/** What a worker tells its parent, once it can be reached. */
+export interface WorkerReady {
+  readonly listening: readonly string[]
+}
+
+/** A worker that lives this long has started well: its next restart is quick again, ms. */
+const SETTLED_MS = 30_000
+const FIRST_RESTART_MS = 100
+const LAST_RESTART_MS = 10_000
+/** A worker that dies so often before it is ready will not become so. */
+const MAX_FAILED_STARTS = 5
+
+/**
+ * The options of worker `index`: each TCP port grows by it, and so do those of advertised URLs; a
+ * Unix socket of a later worker gets `.index` behind its path.
+ */
+export function workerOptions(options: RelayOptions, index: number): RelayOptions {
+  const { metrics } = options
+  return {
+    ...options,
+    workers: 1,
+    lifeline: false,
+    announce: false,
+    listen: options.listen.map((address) => shiftAddress(address, index)),
+    advertise: options.advertise.map((url) => shiftUrl(url, index)),
+    metrics: metrics === undefined ? undefined : shiftAddress(metrics, index),
+  }
+}
+
+function shiftAddress(address: Address, by: number): Address {
+  if (address.is === 'unix') return by === 0 ? address : { ...address, path: `${address.path}.${by}` }
+  return { ...address, port: address.port === 0 ? 0 : address.port + by }
+}
+
+function shiftUrl(text: string, by: number): string {
+  if (by === 0) return text
+  if (text.startsWith('unix:')) return `${text}.${by}`
+  return text.replace(/^([a-z]+:\/\/(?:\[[^\]]*\]|[^:/]*)):(\d+)/, (_, host: string, port: string) => {
+    return `${host}:${Number(port) + by}`
+  })
+}
+
+/** Lives until SIGTERM or SIGINT, which it passes on, or until its workers cannot be started. Answers the exit code. */
+export async function runWorkers(options: RelayOptions, context: CommandContext): Promise<number> {
+  const { logger } = context
+  const command = context.selfCommand([
+    'relay',
+    '--worker',
+    '--log-level',
+    options.logLevel,
+    '--log-format',
+    options.logFormat,
+  ])
+  const workers = Array.from(
+    { length: options.workers },
+    (_, index) => new Worker(index, workerOptions(options, index), command, logger),
+  )
+  const stopAll = (signal: NodeJS.Signals): void => {
+    logger.info({ signal }, 'told to go: tells its workers')
+    for (const worker of workers) worker.stop(signal)
+  }
+  const signals = ['SIGTERM', 'SIGINT'] as const
+  for (const signal of signals) process.on(signal, stopAll)
+  if (options.lifeline) {
+    // Ends at once, as a relay without workers does: whoever started us is gone.
+    const end = (): void => {
+      for (const worker of workers) worker.stop('SIGKILL')
+    }
+    process.stdin.once('end', end).once('error', end).once('close', end).resume()
+  }
+  try {
+    const ends = workers.map((worker) => worker.run())
+    const failed = Promise.race(
+      ends.map(async (end) => {
+        const code = await end
+        if (code !== 0) for (const worker of workers) worker.stop('SIGTERM')
+      }),
+    )
+    const ready = Promise.all(workers.map((worker) => worker.ready))
+    await Promise.race([ready, failed])
+    if (options.announce && workers.every((worker) => worker.listening.length > 0)) {
+      const listening = workers.flatMap((worker) => worker.listening)
+      process.stdout.write(`${JSON.stringify({ listening })}\n`)
+    }
+    const codes = await Promise.all(ends)
+    return codes.find((code) => code !== 0) ?? 0
+  } finally {
+    for (const signal of signals) process.off(signal, stopAll)
+    if (options.lifeline) process.stdin.destroy()
+  }
+}
+
+/** One worker's process, and the ones that take its place. */
+class Worker {
+  readonly ready: Promise<void>
+  listening: readonly string[] = []
+  readonly #index: number
+  #options: RelayOptions
+  readonly #command: readonly [string, ...string[]]
+  readonly #log: Logger
+  #child: ChildProcess | undefined
+  #isStopping = false
+  readonly #abort = new AbortController()
+  #becomeReady: () => void = () => {}
+
+  constructor(index: number, options: RelayOptions, command: readonly [string, ...string[]], log: Logger) {
+    this.#index = index
+    this.#options = options
+    this.#command = command
+    this.#log = log
+    this.ready = new Promise((resolve) => {
+      this.#becomeReady = resolve
+    })
+  }
+
+  /** Settles when it is over for good: told to go, or it cannot be started. Answers the exit code. */
+  async run(): Promise<number> {
+    let failedStarts = 0
+    let restarts = 0
+    while (true) {
+      const startedAt = performance.now()
+      const { code, signal, wasReady } = await this.#live()
+      if (this.#isStopping) return code ?? 1
+      if (!wasReady) {
+        failedStarts += 1
+        if (code === 2) return 2 // wrong use: it has said what is wrong
+        if (failedStarts >= MAX_FAILED_STARTS) {
+          this.#log.error(
+            { worker: this.#index, code, signal },
+            `worker ${this.#index} died ${failedStarts} times before it was ready; its own messages say why`,
+          )
+          return 1
+        }
+      } else failedStarts = 0
+      if (wasReady && performance.now() - startedAt > SETTLED_MS) restarts = 0
+      const waitMs = Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** restarts)
+      restarts += 1
+      this.#log.warn({ worker: this.#index, code, signal, waitMs }, 'a worker ended; it is started again')
+      await sleep(waitMs, undefined, { signal: this.#abort.signal }).catch(() => {})
+      if (this.#isStopping) return 0
+    }
+  }
+
+  stop(signal: NodeJS.Signals): void {
+    this.#isStopping = true
+    this.#abort.abort()
+    this.#child?.kill(signal)
+  }
+
+  async #live(): Promise<{ code: number | null; signal: NodeJS.Signals | null; wasReady: boolean }> {
+    const [program, ...args] = this.#command
+    // A group of its own: Ctrl-C reaches the parent, which passes it on once. When the parent
+    // dies, the channel closes and the worker leaves by itself.
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], detached: true })
+    this.#child = child
+    let wasReady = false
+    child.on('message', (message) => {
+      wasReady = true
+      this.#handleReady(message as WorkerReady)
+    })
+    child.send(this.#options, () => {}) // one that is gone already shows by its exit
+    return await new Promise((resolve) => {
+      child.once('error', () => resolve({ code: 1, signal: null, wasReady }))
+      child.once('exit', (code, signal) => resolve({ code, signal, wasReady }))
+    })
+  }
+
+  #handleReady(ready: WorkerReady): void {
+    this.listening = ready.listening
+    this.#log.info({ worker: this.#index, pid: this.#child?.pid, listening: ready.listening }, 'worker ready')
+    // Whoever takes its place is found where this one was.
+    const listen = this.#options.listen.map((address, i) => {
+      const port = Number(/:(\d+)$/.exec(ready.listening[i] ?? '')?.[1])
+      return address.is === 'tcp' && address.port === 0 && port > 0 ? { ...address, port } : address
+    })
+    this.#options = { ...this.#options, listen }
+    this.#becomeReady()
+  }
+}
+
+/** In a worker: the options that its parent sends. Rejects when there is no parent. */
+export async function receiveOptions(): Promise<RelayOptions> {
+  if (process.send === undefined) throw new Error('--worker is for children of relay --workers')
+  return await new Promise((resolve) => {
+    process.once('message', (message) => resolve(message as RelayOptions))
+  })
+}
+
+export function tellReady(ready: WorkerReady): void {
+  process.send?.(ready)
+}
