@@ -87,6 +87,8 @@ export function jvmCommand(
     ...javaOptions(pod.env),
     // After Spark's options, so that no user's setting moves it out of the work folder.
     `-Djava.io.tmpdir=${temporary}`,
+    // Netty makes it of a hardware address, and warns where there is no network card.
+    `-Dio.netty.machineId=${machineId(place.address)}`,
     `-Xms${value('SPARK_EXECUTOR_MEMORY')}`,
     `-Xmx${value('SPARK_EXECUTOR_MEMORY')}`,
     '-cp',
@@ -112,6 +114,12 @@ export function javaOptions(env: Readonly<Record<string, string>>): string[] {
     if (match !== null) numbered.push({ number: Number(match[1]), option })
   }
   return numbered.sort((a, b) => a.number - b.number).map(({ option }) => option)
+}
+
+/** Eight bytes in hexadecimal: a locally administered number with the virtual address at its end. */
+function machineId(address: string): string {
+  const octets = address.split('.').map((octet) => Number(octet).toString(16).padStart(2, '0'))
+  return ['02', '00', '00', '00', ...octets].join(':')
 }
 
 /** The user's conf folder first: its log4j2.properties must win over the one in Spark's jar. */

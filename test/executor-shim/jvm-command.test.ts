@@ -92,6 +92,10 @@ describe.each(recordedVersions)('the command of an executor of Spark %s', (versi
     expect(jvm.args.join(' ')).not.toContain(secret)
   })
 
+  it('gives Netty a machine id, which it cannot make without a network card', () => {
+    expect(jvm.args).toContain('-Dio.netty.machineId=02:00:00:00:7f:40:00:02')
+  })
+
   it('binds the virtual address where ::1 is missing', () => {
     const { args } = jvmCommand(pod, {}, { ...place, ipv6: false })
     expect(valueAfter(args, '--bind-address')).toBe('127.64.0.2')
