@@ -48,11 +48,9 @@ async function answer(
   word: string,
   findLog: FindLog,
 ): Promise<void> {
-  const [, given, application, executor] = (request.url ?? '').split('/')
-  const file =
-    given === word && application !== undefined && executor !== undefined
-      ? findLog(decodeURIComponent(application), decodeURIComponent(executor.split('?')[0] ?? ''))
-      : undefined
+  const [, given, application, executor] = pathOf(request.url)
+  const isComplete = given === word && application !== undefined && executor !== undefined
+  const file = isComplete ? findLog(application, executor) : undefined
   const size = file === undefined ? undefined : (await stat(file).catch(() => undefined))?.size
   if (file === undefined || size === undefined) {
     response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' })
@@ -68,4 +66,13 @@ async function answer(
   const stream = createReadStream(file, { start, end: size - 1 })
   stream.once('error', () => response.destroy())
   stream.pipe(response)
+}
+
+/** The parts of a URL's path, decoded; none where it cannot be. */
+function pathOf(url: string | undefined): string[] {
+  try {
+    return (url?.split('?')[0] ?? '').split('/').map(decodeURIComponent)
+  } catch {
+    return []
+  }
 }
