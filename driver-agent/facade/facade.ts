@@ -33,6 +33,7 @@ class RunningFacade implements Facade {
   #count = 0
   #lastAtMs: number | undefined
   #unauthorised = 0
+  #dropped = 0
 
   constructor(options: FacadeOptions) {
     this.#options = options
@@ -46,6 +47,15 @@ class RunningFacade implements Facade {
       (request, response) => void this.#handle(request, response),
     )
     this.#server.maxConnections = MOST_CONNECTIONS
+    this.#server.on('drop', () => {
+      this.#dropped += 1
+      if (isMilestone(this.#dropped)) {
+        options.logger.warn(
+          { dropped: this.#dropped, most: MOST_CONNECTIONS },
+          'too many connections to the facade',
+        )
+      }
+    })
   }
 
   get port(): number {
@@ -109,8 +119,7 @@ class RunningFacade implements Facade {
 
   #refuseUnauthorised(request: IncomingMessage): Answer {
     this.#unauthorised += 1
-    // At powers of two: a loop of wrong calls must not fill the log.
-    if (Number.isInteger(Math.log2(this.#unauthorised))) {
+    if (isMilestone(this.#unauthorised)) {
       const { method, socket } = request
       const fields = { method, remotePort: socket.remotePort, unauthorised: this.#unauthorised }
       this.#options.logger.warn(fields, 'a call to the facade had no valid token')
@@ -127,6 +136,11 @@ class RunningFacade implements Facade {
     this.#options.logger.error({ err: error }, 'a call to the facade failed')
     return failure(500, 'InternalError', 'the facade of spark-lambda-relay failed; its log says why')
   }
+}
+
+/** At powers of two: a loop of wrong calls must not fill the log. */
+function isMilestone(count: number): boolean {
+  return Number.isInteger(Math.log2(count))
 }
 
 function write(response: ServerResponse, { http, body, close }: Answer): void {

@@ -98,7 +98,17 @@ function show(key: string, value: string): string {
 }
 
 /** A master in the command is meant; one in a file of a shared installation is only replaced, with a warning. */
-function refuseOtherMaster({ settings, fromCommand }: Gathered, { facadeUrl }: SettingsInput): void {
+function refuseOtherMaster(
+  { settings, fromCommand }: Gathered,
+  { facadeUrl, args, env }: SettingsInput,
+): void {
+  // A notebook's kernel takes its arguments from there, over every file.
+  if (args.length === 0 && /(^|\s)--master\b|\bspark\.master=/.test(env.PYSPARK_SUBMIT_ARGS ?? '')) {
+    throw new SettingsError(
+      'other-master',
+      'PYSPARK_SUBMIT_ARGS names a master, and executors are functions here: take --master out of that variable',
+    )
+  }
   const master = settings.get('spark.master')
   if (!fromCommand.has('spark.master') || master === `k8s://${facadeUrl}`) return
   throw new SettingsError(

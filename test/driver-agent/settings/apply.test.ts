@@ -59,6 +59,13 @@ describe('a master of the user’s', () => {
     expect(applied.warnings).toEqual([expect.stringContaining('spark.master=yarn becomes k8s://')])
   })
 
+  it('is refused in the variable that notebooks read', () => {
+    const env = { PYSPARK_SUBMIT_ARGS: '--master local[4] pyspark-shell' }
+    expect(() => apply({ env })).toThrow(expect.objectContaining({ code: 'other-master' }))
+    expect(() => apply({ env, args: ['job.py'] })).not.toThrow()
+    expect(() => apply({ env: { PYSPARK_SUBMIT_ARGS: '--name masterpiece pyspark-shell' } })).not.toThrow()
+  })
+
   it('passes when it is ours', () => {
     expect(apply({ args: ['--master', 'k8s://http://127.0.0.1:40001'] }).warnings).toEqual([])
   })
