@@ -4,6 +4,7 @@
  * when it stays away longer than they do, the job is over. Used by session.ts.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Logger } from 'pino'
@@ -25,7 +26,7 @@ const announcement = z.object({ listening: z.array(z.string()) })
 export interface InnerRelayOptions {
   /** How a command of ours is started as a child: program first. */
   readonly selfCommand: (args: readonly string[]) => readonly string[]
-  /** Private folder; the relay listens on `relay.sock` in it. */
+  /** Private folder; the relay listens on `uplink/relay.sock` in it. */
   readonly dir: string
   readonly secretFile: string
   /** More addresses to listen on: `host:port`. */
@@ -85,7 +86,10 @@ class SupervisedRelay implements InnerRelay {
 
   constructor(options: InnerRelayOptions) {
     this.#options = options
-    this.url = `unix:${join(options.dir, 'relay.sock')}`
+    // In a folder of its own, which functions see: a relay that is started again makes a new socket.
+    const folder = join(options.dir, 'uplink')
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    this.url = `unix:${join(folder, 'relay.sock')}`
     this.lost = new Promise((resolve) => {
       this.#reportLost = resolve
     })

@@ -1,6 +1,6 @@
 /** Which of this machine's folders functions must see, and which they must not. Used by provider.ts. */
-import { existsSync, lstatSync, realpathSync } from 'node:fs'
-import { dirname, isAbsolute, join } from 'node:path'
+import { existsSync, lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 import { contains, type Mark } from './visibility.ts'
 
 const MIB = 1024 * 1024
@@ -21,6 +21,17 @@ export function mark(path: string, is: Mark['is'], empty?: Mark['empty']): reado
   const real = realpathSync(path)
   const kind = lstatSync(real).isDirectory() ? ('folder' as const) : ('file' as const)
   return [{ path: real, is, kind, ...(empty === undefined ? {} : { empty }) }]
+}
+
+/**
+ * What functions must see of a relay's Unix socket. A relay that is started again makes a new
+ * socket, which a mount of the old file would never show: so it is the folder, if nothing else
+ * lies in it, and else the file.
+ */
+export function socketPlace(socket: string): string {
+  const folder = dirname(socket)
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  return names.every((name) => name === basename(socket)) ? folder : socket
 }
 
 /** The package around each file of a command: it imports its neighbours. */

@@ -14,7 +14,14 @@ import { diesWithUs } from '../spawn.ts'
 import { functionEnvironment } from './environment.ts'
 import { LocalFunction } from './function.ts'
 import { namespaceMode, unshareCommand } from './namespace.ts'
-import { commandFolders, isTooWide, mark, programFolders, sharedFolders } from './needed-paths.ts'
+import {
+  commandFolders,
+  isTooWide,
+  mark,
+  programFolders,
+  sharedFolders,
+  socketPlace,
+} from './needed-paths.ts'
 import { makeRunFolder, removeLeftOvers } from './run-folder.ts'
 import { MemorySampler } from './sampler.ts'
 import { fds, setupCommand, setupScript } from './setup-script.ts'
@@ -153,7 +160,7 @@ export class LocalProvider implements FunctionProvider {
     ]
     const sockets = payload.relays
       .filter((url) => url.startsWith('unix:'))
-      .map((url) => url.slice('unix:'.length))
+      .map((url) => socketPlace(url.slice('unix:'.length)))
     const logs = realpathSync(logDir)
     const hideLogs = !isTooWide(logs, [process.cwd(), homedir(), ...programs])
     return [

@@ -49,7 +49,7 @@ async function until(what: string, check: () => boolean): Promise<void> {
 describe('the relay inside', () => {
   it('listens on a socket in the private folder, and where it was told to', async () => {
     const { listening, url } = await start({ listen: ['127.0.0.1:0'] })
-    expect(url).toBe(`unix:${join(dir, 'relay.sock')}`)
+    expect(url).toBe(`unix:${join(dir, 'uplink', 'relay.sock')}`)
     expect(listening.some((each) => each.startsWith('unix:'))).toBe(true)
     expect(listening.some((each) => /^tcp:\/\/127\.0\.0\.1:\d+$/.test(each))).toBe(true)
   })

@@ -1,7 +1,7 @@
 /** A relay of the test's own, that it can kill and bring back. For test/spark/ only. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generateKeyLine } from '../../relay/token/index.ts'
@@ -19,7 +19,10 @@ export interface OwnRelay {
 
 export function ownRelay(): OwnRelay {
   const folder = mkdtempSync(join(tmpdir(), 'slr-relay-'))
-  const url = `unix:${join(folder, 'r.sock')}`
+  // A folder of its own: functions see the folder, and so the socket of a relay that came back.
+  const uplink = join(folder, 'uplink')
+  mkdirSync(uplink)
+  const url = `unix:${join(uplink, 'r.sock')}`
   const secretFile = join(folder, 'secret')
   writeFileSync(secretFile, `${generateKeyLine('test', '*')}\n`, { mode: 0o600 })
   let child: ChildProcess | undefined
