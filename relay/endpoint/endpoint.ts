@@ -504,8 +504,9 @@ export class Endpoint implements StreamHost {
       }
       stream.routeLive(link, entry.label)
       this.#homes.reached(stream.peer)
-      stream.opened(resumed.incarnation, entry.limit)
+      // In this order: a stream that was never opened must not send before it knows from where.
       stream.resumed(entry.received, entry.limit)
+      stream.opened(resumed.incarnation, entry.limit)
     }
   }
 

@@ -8,11 +8,13 @@ import type { Slab } from '../pipe/slab.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 import { Pulse } from '../time/pulse.ts'
 import {
+  decodeMoved,
   decodeWelcome,
   encodeHello,
   encodeSignal,
   encodeText,
   type Hello,
+  type Moved,
   type Welcome,
 } from '../wire/control.ts'
 import { FrameDecoder, type FrameHandler } from '../wire/decode.ts'
@@ -29,6 +31,10 @@ export interface LinkEvents {
   down(link: Link, error: RelayError): void
   /** GO_AWAY: move elsewhere within `leftMs`. */
   goAway(link: Link, leftMs: number, sentence: string): void
+  /** STAY: what was said by GO_AWAY holds no more. */
+  stay(link: Link): void
+  /** HELLO was answered by the way to another relay. The link is over; nothing is called after. */
+  redirected(link: Link, moved: Moved): void
   /** A control frame that is not the link's own. May throw `violation`. */
   control(link: Link, type: number, label: number, offset: number, payload: Buffer): void
 }
@@ -281,11 +287,18 @@ export class Link implements FrameHandler<Slab> {
       return
     }
     if (this.#state.is === 'handshaking') {
+      if (type === FrameType.moved) {
+        const moved = decodeMoved(payload)
+        this.#enterOver()
+        this.#pipe.destroy()
+        return this.#events.redirected(this, moved)
+      }
       if (type !== FrameType.welcome) throw violation(`frame 0x${type.toString(16)} before WELCOME`)
       return this.#welcome(decodeWelcome(payload), this.#state.timer)
     }
     if (type === FrameType.welcome) throw violation('a second WELCOME')
     if (type === FrameType.goAway) return this.#events.goAway(this, offset, payload.toString('utf8'))
+    if (type === FrameType.stay) return this.#events.stay(this)
     this.#events.control(this, type, label, offset, payload)
   }
 

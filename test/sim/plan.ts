@@ -201,4 +201,41 @@ export const roughPlans: fc.Arbitrary<Plan> = fc.record({
     ),
   ),
 })
-export const homePlans = roughPlans
+
+const drain: fc.Arbitrary<PlanStep> = fc.record({
+  is: fc.constant('drain-relay' as const),
+  relay,
+  downMs: fc.integer({ min: 0, max: 500 }),
+})
+
+/** Two relays and a directory that knows who is where: homes are lost and moved, and no stream with them. */
+export const homePlans: fc.Arbitrary<Plan> = fc.record({
+  ...world,
+  relays: fc.constant(2),
+  directoryLatencyMs: fc.constantFrom(0, 0, 15),
+  maxStreams: fc.constant(1_000),
+  steps: steps(
+    fc.oneof(
+      { arbitrary: talk(script, false), weight: 6 },
+      { arbitrary: gentleFault, weight: 4 },
+      { arbitrary: restart, weight: 1 },
+      { arbitrary: drain, weight: 2 },
+    ),
+  ),
+})
+
+/** The same, and everything that can happen to anybody. */
+export const roughHomePlans: fc.Arbitrary<Plan> = fc.record({
+  ...world,
+  relays: fc.constant(2),
+  directoryLatencyMs: fc.constantFrom(0, 0, 15),
+  maxStreams: fc.constantFrom(1_000, 1_000, 2),
+  steps: steps(
+    fc.oneof(
+      { arbitrary: talk(roughScript, true), weight: 6 },
+      { arbitrary: gentleFault, weight: 2 },
+      { arbitrary: drain, weight: 2 },
+      { arbitrary: roughFault, weight: 4 },
+    ),
+  ),
+})

@@ -363,6 +363,8 @@ function isGentle(step: PlanStep): boolean {
       return step.ms <= 400
     case 'restart-relay':
       return step.downMs <= 1_500
+    case 'drain-relay':
+      return true
     default:
       return false
   }
