@@ -32,6 +32,8 @@ const starts = `${agent}/pods/start.test.ts`
 const pods = `${agent}/pods/life.test.ts`
 const traffic = 'test/spark/all-traffic.spark.test.ts'
 const life = 'test/spark/life.spark.test.ts'
+const notebook = 'test/spark/notebook.spark-full.test.ts'
+const limits = 'test/spark/limits.spark-full.test.ts'
 const deaths = 'test/spark/deaths.spark-full.test.ts'
 const relayLoss = 'test/spark/relay-loss.spark-full.test.ts'
 const shimLife = 'test/executor-shim/life.slow.test.ts'
@@ -94,8 +96,11 @@ export const rows: readonly Row[] = [
   ...area('Side by side', [
     { what: 'two `submit`s at once, their UIs fetched, ten `exec`s beside them', tests: [] },
     { what: 'ten `exec`s', tests: [{ file: exec, name: /runs ten/ }] },
-    { what: 'a notebook by `agent --print-env`, three kernel restarts', tests: [] },
-    { what: 'a Spark Connect client', tests: [] },
+    {
+      what: 'a notebook by `agent --print-env`, three kernel restarts',
+      tests: [{ file: notebook, name: /a notebook on Spark/ }],
+    },
+    { what: 'a Spark Connect client', tests: [{ file: notebook, name: /Connect client/ }] },
   ]),
   ...area('The facade', [
     {
@@ -177,7 +182,10 @@ export const rows: readonly Row[] = [
     },
     {
       what: 'the program sets its own master, or 60 s pass without a call: said so',
-      tests: [{ file: settings, name: /a master of the user/ }],
+      tests: [
+        { file: settings, name: /a master of the user/ },
+        { file: limits, name: /sets its own master/ },
+      ],
     },
     {
       what: 's3a, jdbc, kafka while `--egress none`: warned',
