@@ -33,6 +33,8 @@ interface Visit {
   readonly urls: readonly string[]
   dial: Dial
   tries: number
+  /** That relay is leaving: we go when the last of our streams has gone from there. */
+  isLeaving: boolean
 }
 
 /** at: there, as MOVED said. lost: we were sent in circles; until the timer nobody is asked. */
@@ -57,6 +59,15 @@ const MAX_VISIT_TRIES = 3
 const VISIT_HANDSHAKE_MS = 2_000
 /** Addresses whose end every new home is told; the oldest are forgotten first. */
 const MAX_RETIREMENTS = 4_096
+/** A relay that sends us on, and the next one too: after so many something is wrong, and we wait as after a failure. */
+const MAX_PLACEMENTS = 4
+/**
+ * Whoever has just lost its home does not wait long for a relay that says nothing, ms: there are
+ * others. Once all were tried, the full time of a handshake is given.
+ */
+const NEXT_HOME_MS = 2_000
+/** While an old home still serves us, trying for a new one may be this much slower. */
+const UNHURRIED = 5
 /** A visit without streams is left after this long, ms. */
 const IDLE_VISIT_MS = 60_000
 
@@ -72,6 +83,14 @@ export class Homes {
   #nextUrl: number
   #failures = 0
   #counter = 0
+  /** Numbers the dials for a home: what is heard from an older one means nothing. */
+  #homeDial = 0
+  /** How often in a row relays have sent us on; once it was tried, we ask to be taken where we knock. */
+  #placements = 0
+  /** The relay that we wanted to leave has taken that back. */
+  #mayStay = false
+  /** Where the home was that was lost last: the last place to try. */
+  #lostUrl: string | undefined
   #isStopped = false
   readonly #visits = new Map<string, Visit>()
   readonly #known = new Map<string, KnownHome>()
@@ -125,7 +144,7 @@ export class Homes {
     }
     this.#known.set(moved.to, { is: 'at', node: moved.node, epoch: moved.epoch, moves })
     if (moved.node === this.#homeNode() || this.#visits.has(moved.node)) return
-    const visit: Visit = { urls: moved.urls, dial: { is: 'idle' }, tries: 0 }
+    const visit: Visit = { urls: moved.urls, dial: { is: 'idle' }, tries: 0, isLeaving: false }
     this.#visits.set(moved.node, visit)
     this.#dialVisit(moved.node, visit)
   }
@@ -141,6 +160,10 @@ export class Homes {
     for (const visit of this.#visits.values()) {
       if (visit.dial.is !== 'up') continue
       const { link } = visit.dial
+      if (visit.isLeaving && link.labels.size === 0) {
+        link.close('goodbye', 'the relay is leaving, and nothing goes on here')
+        continue
+      }
       if (link.labels.size > 0 || nowMs - link.lastUsedMs < IDLE_VISIT_MS) continue
       link.close('goodbye', 'nothing goes on here')
     }
@@ -195,18 +218,39 @@ export class Homes {
     })
   }
 
-  #dialHome(): void {
+  #dialHome(url = this.#nextHome()): void {
     if (this.#isStopped) return
-    const url = this.#options.relays[this.#nextUrl % this.#options.relays.length] as string
-    this.#nextUrl += 1
+    this.#homeDial += 1
+    const dial = this.#homeDial
     this.#dial(
       url,
       'attach',
-      (dial) => {
-        this.#home = dial
+      (to) => {
+        if (dial === this.#homeDial) this.#home = to
       },
-      (error) => this.#homeFailed(error),
+      (error) => {
+        if (dial === this.#homeDial) this.#homeFailed(error)
+      },
     )
+  }
+
+  /** Relays in turn; where the home was that we have just lost only when there is no other. */
+  #nextHome(): string {
+    const { relays } = this.#options
+    const next = (): string => {
+      const url = relays[this.#nextUrl % relays.length] as string
+      this.#nextUrl += 1
+      return url
+    }
+    const url = next()
+    const isLost = url === this.#lostUrl && this.#failures < relays.length
+    return isLost && relays.length > 1 ? next() : url
+  }
+
+  get #homeLimitMs(): number {
+    const { relays } = this.#options
+    const isHurried = this.#lostUrl !== undefined && relays.length > 1 && this.#failures < relays.length
+    return isHurried ? NEXT_HOME_MS : this.#limits.handshakeMs
   }
 
   #homeUp(link: Link): void {
@@ -214,6 +258,8 @@ export class Homes {
     this.#homeless?.cancel()
     this.#homeless = undefined
     this.#failures = 0
+    this.#placements = 0
+    this.#lostUrl = undefined
     const old = this.#leaving
     this.#leaving = undefined
     for (const frame of this.#retirements) link.sendFrame(frame)
@@ -221,10 +267,22 @@ export class Homes {
     this.#events.linkUp(link, true)
   }
 
+  /** The relay knows a better home for us. */
+  #homeElsewhere(moved: Moved): void {
+    if (this.#isStopped) return
+    this.#placements += 1
+    const url = moved.urls[0]
+    if (url !== undefined && this.#placements <= MAX_PLACEMENTS) return this.#dialHome(url)
+    this.#homeFailed(new RelayError('draining', 'relays send us from one to the next'))
+  }
+
   #homeFailed(error: RelayError): void {
     if (this.#isStopped) return
     if (error.retry === 'never') return this.#fail(error)
-    const wait = error.retry === 'at-once' && this.#failures === 0 ? 0 : this.#backoff(this.#failures)
+    if (this.#mayStay && this.#leaving?.isUp) return this.#stay(this.#leaving)
+    const isUnhurried = this.#leaving?.isUp === true
+    const backoff = this.#backoff(this.#failures) * (isUnhurried ? UNHURRIED : 1)
+    const wait = error.retry === 'at-once' && this.#failures === 0 ? 0 : backoff
     this.#failures += 1
     const timer = this.#options.clock.after(wait, () => this.#dialHome())
     this.#home = { is: 'waiting', timer }
@@ -234,15 +292,56 @@ export class Homes {
     if (this.#isStopped) return
     this.#becomeHomeless()
     this.#home = { is: 'idle' }
+    this.#lostUrl = link.url
     this.#events.linkDown(link, true, error)
     this.#homeFailed(error)
   }
 
   /** The relay wants us to leave: dial a successor before the link goes. */
   #goAway(link: Link): void {
-    if (this.#isStopped || this.#home.is !== 'up' || this.#home.link !== link) return
+    if (this.#isStopped) return
+    for (const visit of this.#visits.values()) {
+      if (visit.dial.is === 'up' && visit.dial.link === link) visit.isLeaving = true
+    }
+    if (this.#home.is !== 'up' || this.#home.link !== link) {
+      if (link === this.#leaving) this.#mayStay = false
+      return
+    }
     this.#leaving = link
+    this.#mayStay = false
+    this.#lostUrl = link.url
     this.#home = { is: 'idle' }
+    this.#dialHome()
+  }
+
+  /** It has taken that back. A handshake that is under way is not broken off: its lease may be written. */
+  #mayStayAt(link: Link): void {
+    if (link !== this.#leaving || !link.isUp) return
+    this.#mayStay = true
+    if (this.#home.is === 'waiting' || this.#home.is === 'dialling') this.#stay(link)
+  }
+
+  #stay(link: Link): void {
+    this.#homeDial += 1 // whatever comes of the dial is not our home
+    endDial(this.#home)
+    this.#leaving = undefined
+    this.#mayStay = false
+    this.#failures = 0
+    this.#placements = 0
+    this.#lostUrl = undefined
+    this.#home = { is: 'up', link }
+  }
+
+  /** The old home is gone before there was a new one. */
+  #leavingDown(link: Link, error: RelayError): void {
+    this.#leaving = undefined
+    this.#mayStay = false
+    if (this.#isStopped) return
+    this.#becomeHomeless()
+    this.#events.linkDown(link, true, error)
+    if (this.#home.is !== 'waiting') return
+    this.#home.timer.cancel()
+    this.#failures = 0
     this.#dialHome()
   }
 
@@ -300,7 +399,7 @@ export class Homes {
   ): void {
     const abort = new AbortController()
     const { handshakeMs } = this.#limits
-    const limitMs = mode === 'visit' ? Math.min(VISIT_HANDSHAKE_MS, handshakeMs) : handshakeMs
+    const limitMs = Math.min(handshakeMs, mode === 'visit' ? VISIT_HANDSHAKE_MS : this.#homeLimitMs)
     const timer = this.#options.clock.after(limitMs, () => abort.abort())
     set({ is: 'dialling', abort, timer })
     let isUp = false
@@ -326,9 +425,10 @@ export class Homes {
           counter: this.#counter,
           class: this.#options.class,
           mode,
+          ...(mode === 'attach' && this.#placements > 0 ? { placed: true } : {}),
         },
         this.#options.clock,
-        this.#tuning,
+        { ...this.#tuning, handshakeMs: limitMs },
         {
           up: (up) => {
             isUp = true
@@ -344,14 +444,16 @@ export class Homes {
               set({ is: 'idle' })
               this.#events.linkDown(down, false, error)
               failed(error)
-            } else if (down === this.#leaving) {
-              this.#leaving = undefined
-              this.#becomeHomeless()
-              this.#events.linkDown(down, true, error)
-            } else if (this.#home.is === 'up' && this.#home.link === down) this.#homeDown(down, error)
+            } else if (down === this.#leaving) this.#leavingDown(down, error)
+            else if (this.#home.is === 'up' && this.#home.link === down) this.#homeDown(down, error)
             else this.#events.linkDown(down, false, error) // its successor is up already
           },
           goAway: (link) => this.#goAway(link),
+          stay: (link) => this.#mayStayAt(link),
+          redirected: (link, moved) => {
+            if (mode === 'attach') return this.#homeElsewhere(moved)
+            failed(new RelayError('internal', `${link.url} sent a visitor elsewhere`))
+          },
           control: (link, type, label, offset, payload) =>
             this.#events.control(link, type, label, offset, payload),
         },

@@ -32,6 +32,23 @@ export const sniffFailures = [
 ] as const
 export type SniffFailure = (typeof sniffFailures)[number]
 
+/** Why a relay sent an endpoint that wanted to attach to another relay. */
+export const placementReasons = [
+  /** The other has clearly more room. */
+  'load',
+  /** This relay is not for that class. */
+  'class',
+  /** This relay has all the links that it may have. */
+  'full',
+  /** This relay is leaving. */
+  'draining',
+] as const
+export type PlacementReason = (typeof placementReasons)[number]
+
+/** Why a relay asked its endpoints to move. */
+export const goAwayReasons = ['draining', 'cut-off'] as const
+export type GoAwayReason = (typeof goAwayReasons)[number]
+
 export type PerClass = Record<TrafficClass, number>
 
 function perClass(): PerClass {
@@ -84,14 +101,30 @@ export class RelayMetrics {
   readonly resetsForwarded: Record<ResetReason, number> = zeroed(resetReasonNames)
   /** Streams that were resumed, by the acceptor's answer. */
   readonly resumes = { live: 0, ended: 0, lost: 0 }
-  /** MOVED answers. */
+  /** MOVED answers to OPEN and RESUME. */
   redirects = 0
+  /** MOVED answers to HELLO: endpoints sent to another relay to be at home there. */
+  readonly placements: Record<PlacementReason, number> = zeroed(placementReasons)
+  /** GO_AWAY frames said. */
+  readonly goAways: Record<GoAwayReason, number> = zeroed(goAwayReasons)
   /** Gauge: OPENs and RESUMEs that wait for an address in grace or a directory that began empty. */
   parkedOpens = 0
   /** Addresses given up: GONE sent. */
   readonly gone = { goodbye: 0, grace: 0, retired: 0, superseded: 0 }
   /** Claims and renewals that the directory could not answer. */
   directoryFailures = 0
+  /** Gauge, asked on scrape: 1 while the directory can be asked, else 0. */
+  directoryReachable: () => number = () => 1
+  /** What Redis was asked; set before a scrape. A cached lookup cost it nothing. */
+  readonly directoryCommands = {
+    claim: 0,
+    renew: 0,
+    release: 0,
+    lookup: 0,
+    retire: 0,
+    beat: 0,
+    'cached-lookup': 0,
+  }
   /** Connections that never became a link or a request. */
   readonly sniffFailures: Record<SniffFailure, number> = zeroed(sniffFailures)
   /** HTTP requests answered, by status class. */

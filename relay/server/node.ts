@@ -3,7 +3,7 @@
  * happens when a link, an address or the relay goes. The rim (listen.ts) gives it pipes; tests
  * and the simulator give it theirs.
  */
-import type { Directory, DirectoryChange, Lease, LeaseKey } from '../directory/directory.ts'
+import type { Directory, DirectoryChange, Lease, LeaseKey, NodeRecord } from '../directory/directory.ts'
 import { DirectoryError } from '../directory/directory.ts'
 import type { Pipe } from '../pipe/pipe.ts'
 import type { Clock, Timer } from '../time/clock.ts'
@@ -35,7 +35,8 @@ import {
 import { type CloseReason, RelayError, type ResetReason, resetReasons, violation } from '../wire/errors.ts'
 import { FrameType, VERSION_MAX, VERSION_MIN } from '../wire/header.ts'
 import type { RelayLimits } from './limits.ts'
-import type { RelayMetrics } from './metrics.ts'
+import type { GoAwayReason, PlacementReason, RelayMetrics } from './metrics.ts'
+import { Placement } from './placement.ts'
 import { type Attached, RelayLink } from './relay-link.ts'
 import { Residence, type ResidenceState } from './residence.ts'
 import { type Ask, join, type RouteEnd } from './route.ts'
@@ -68,6 +69,10 @@ export interface RelayNodeOptions {
   readonly limits: RelayLimits
   readonly metrics: RelayMetrics
   readonly log: RelayLog
+  /** Classes that it wants to be home for. Default: both. */
+  readonly classes?: readonly TrafficClass[]
+  /** 0 to 1, for the choice between relays. Default: Math.random. */
+  readonly random?: () => number
 }
 
 /** serving: takes new links. draining: GO_AWAY was said. over: nothing is left. */
@@ -75,6 +80,11 @@ export type NodeState = 'serving' | 'draining' | 'over'
 
 /** How often queues are looked at and leases renewed, ms. */
 const HOUSEKEEPING_MS = 500
+/** How often a relay tells the others of itself, ms; and how long they believe it. */
+const ANNOUNCE_MS = 1_000
+const RECORD_MS = 3_500
+/** How often the directory is asked again for addresses that OPENs wait for, ms: a hint may be lost. */
+const ASK_AGAIN_MS = 1_000
 /** Addresses without a link that are waited for, at most. */
 const MAX_EXPECTED = 65_536
 /** A retired generation is remembered here this long, so that its peers hear `gone` and not `unknown`, ms. */
@@ -87,12 +97,20 @@ export class RelayNode {
   readonly #options: RelayNodeOptions
   readonly #links = new Set<RelayLink>()
   readonly #residences = new Map<string, Residence>()
-  readonly #retired = new Map<string, { generation: number; atMs: number }>()
+  readonly #retired = new Map<string, { app: string; address: string; generation: number; atMs: number }>()
   readonly #startedMs: number
   #state: NodeState = 'serving'
   #housekeeping: Timer
   readonly #unsubscribe: () => void
   #lastRenewalMs = 0
+  readonly #placement: Placement
+  #announcedMs = 0
+  #forwardedAtAnnounce = 0
+  #bytesPerSecond = 0
+  #askedAgainMs = 0
+  /** When the directory last answered, and whether endpoints were asked to move since. */
+  #directoryMs: number
+  #isCutOff = false
   #batchDepth = 0
   #corked: RelayLink[] = []
 
@@ -102,8 +120,11 @@ export class RelayNode {
     this.limits = options.limits
     this.metrics = options.metrics
     this.#startedMs = this.clock.now()
+    this.#directoryMs = this.#startedMs
+    this.#placement = new Placement(options.node, options.random ?? Math.random)
     this.#housekeeping = this.clock.after(HOUSEKEEPING_MS, () => this.#houseKeep())
     this.#unsubscribe = options.directory.subscribe((change) => this.#handleChange(change))
+    this.announce()
   }
 
   get state(): NodeState {
@@ -129,7 +150,7 @@ export class RelayNode {
   accept(pipe: Pipe, remote: string): void {
     const link = new RelayLink(this, pipe, remote)
     this.#links.add(link)
-    if (this.#state !== 'serving') link.close(new RelayError('draining', 'this relay is leaving'))
+    if (this.#state === 'over') link.close(new RelayError('draining', 'this relay is gone'))
   }
 
   /** Sets the gauges that are sums; before a scrape. */
@@ -148,15 +169,56 @@ export class RelayNode {
   async drain(): Promise<void> {
     if (this.#state !== 'serving') return
     this.#state = 'draining'
+    this.announce()
     for (const link of [...this.#links]) {
-      if (link.isUp) link.send(encodeText(FrameType.goAway, this.limits.drainMs, 'this relay is leaving'))
-      else link.close(new RelayError('draining', 'this relay is leaving'))
+      if (link.isUp) this.#askToGo(link, 'draining', this.limits.drainMs, 'this relay is leaving')
     }
     const deadline = this.clock.now() + this.limits.drainMs
-    while (this.#links.size > 0 && this.clock.now() < deadline) {
+    while (this.#isNeeded && this.clock.now() < deadline) {
       await new Promise<void>((resolve) => this.clock.after(50, resolve))
     }
     this.close()
+  }
+
+  /** Somebody is at home here, or has a stream here. Idle visitors do not count. */
+  get #isNeeded(): boolean {
+    for (const residence of this.#residences.values()) if (residence.state.is === 'attached') return true
+    for (const link of this.#links) if (link.ends.size > 0) return true
+    return false
+  }
+
+  #askToGo(link: RelayLink, why: GoAwayReason, leftMs: number, sentence: string): void {
+    this.metrics.goAways[why] += 1
+    link.send(encodeText(FrameType.goAway, leftMs, sentence))
+  }
+
+  /** Tells the other relays where this one is and how much room it has. */
+  announce(): void {
+    const now = this.clock.now()
+    const { urgent, bulk } = this.metrics.forwardedBytes
+    const seconds = (now - this.#announcedMs) / 1_000
+    if (seconds > 0) this.#bytesPerSecond = Math.max(0, (urgent + bulk - this.#forwardedAtAnnounce) / seconds)
+    this.#forwardedAtAnnounce = urgent + bulk
+    this.#announcedMs = now
+    const { node, urls } = this.#options
+    if (urls.length === 0) return
+    const record: NodeRecord = {
+      node,
+      urls,
+      classes: this.#classes,
+      links: this.#attachedLinks,
+      bytesPerSecond: Math.round(this.#bytesPerSecond),
+      isLeaving: this.#state !== 'serving',
+    }
+    this.#options.directory.announce(record, RECORD_MS)
+  }
+
+  get #classes(): readonly TrafficClass[] {
+    return this.#options.classes ?? ['urgent', 'bulk']
+  }
+  get #attachedLinks(): number {
+    const { urgent, bulk } = this.metrics.links
+    return urgent.attached + bulk.attached
   }
 
   /** Ends at once. */
@@ -227,6 +289,7 @@ export class RelayNode {
       counter: hello.counter,
     }
     if (link.state.is !== 'verifying') return
+    if (hello.mode === 'attach' && this.#place(link, who, hello.placed === true)) return
     if (this.#state !== 'serving') throw new RelayError('draining', 'this relay is leaving')
     if (this.#upLinks() >= this.limits.maxLinks)
       throw new RelayError('overloaded', `over ${this.limits.maxLinks} links`)
@@ -273,6 +336,29 @@ export class RelayNode {
       }),
     )
     if (lease !== undefined) this.#settle(link, who, lease)
+  }
+
+  /** Sends an endpoint that wants to attach to a relay that is better for it. False: it stays. */
+  #place(link: RelayLink, who: Attached, isPlaced: boolean): boolean {
+    const why = this.#whyElsewhere(who.class)
+    if (isPlaced && (why === 'load' || why === 'class')) return false
+    const own = {
+      links: this.#attachedLinks,
+      bytesPerSecond: this.#bytesPerSecond,
+      takes: why === 'load',
+    }
+    const other = this.#placement.choose(who.class, own, this.#options.directory.nodes())
+    if (other === undefined) return false
+    this.metrics.placements[why] += 1
+    const { node, urls } = other
+    link.leaveBy(encodeMoved({ to: who.address, node, urls, epoch: 0, labels: [] }))
+    return true
+  }
+
+  #whyElsewhere(trafficClass: TrafficClass): PlacementReason {
+    if (this.#state !== 'serving') return 'draining'
+    if (this.#upLinks() >= this.limits.maxLinks) return 'full'
+    return this.#classes.includes(trafficClass) ? 'load' : 'class'
   }
 
   /** Two claims of one address were under way, and the newer was answered first. */
@@ -365,23 +451,25 @@ export class RelayNode {
       return this.#refuseAll(ends, 'overloaded')
     const residence = this.#residences.get(residenceKey(app, to, trafficClass))
     if (residence?.state.is === 'attached') return this.#joinAll(ends, residence)
-    if (this.#retired.has(addressKey(app, to)) && residence === undefined)
-      return this.#refuseAll(ends, 'gone')
     // Missing here, it may be at home elsewhere by now: the directory knows before grace is over.
     this.#lookUp({ app, address: to, class: trafficClass }, ends)
   }
 
   /** Not at home here: somewhere else, not back yet, or nowhere. */
   #lookUp(key: LeaseKey, ends: readonly RouteEnd[]): void {
-    this.#options.directory.lookup(key).then(
+    // Who resumes has lost something a moment ago: an answer of some seconds ago would not do.
+    const age = ends[0]?.ask?.is === 'open' ? 'cached' : 'fresh'
+    this.#options.directory.lookup(key, age).then(
       (lease) => {
         const waiting = ends.filter((end) => end.ask !== undefined && end.link.isUp)
         if (waiting.length === 0) return
         const residence = this.#residences.get(residenceKey(key.app, key.address, key.class))
         if (residence?.state.is === 'attached') return this.#joinAll(waiting, residence)
-        if (lease !== undefined && lease.node !== this.#options.node)
+        if (lease !== undefined && lease.node !== this.#options.node && this.#lives(lease.node))
           return this.#redirect(key.address, waiting, lease)
         if (residence !== undefined) return this.#park(residence, waiting)
+        if (lease === undefined && this.#retired.has(addressKey(key.app, key.address)))
+          return this.#refuseAll(waiting, 'gone')
         if (lease !== undefined || this.#mayStillCome()) return this.#park(this.#expect(key, ''), waiting)
         this.#refuseAll(waiting, 'unknown')
       },
@@ -392,6 +480,36 @@ export class RelayNode {
         if (waiting.length > 0) this.#park(this.#expect(key, ''), waiting)
       },
     )
+  }
+
+  /**
+   * Whether a relay tells of itself. The home of an address that fell silent is not worth a dial:
+   * the address is on its way to another. When nobody is heard, that says nothing.
+   */
+  #lives(node: string): boolean {
+    const records = this.#options.directory.nodes()
+    const others = records.filter((record) => record.node !== this.#options.node)
+    return others.length === 0 || others.some((record) => record.node === node)
+  }
+
+  /** Hints may be lost: whoever is waited for is looked up again. */
+  #askAgain(): void {
+    for (const residence of this.#residences.values()) {
+      if (residence.state.is !== 'missing' || residence.parked.size === 0) continue
+      const { state } = residence
+      const key = { app: residence.app, address: residence.address, class: residence.class }
+      this.#options.directory.lookup(key).then(
+        (lease) => {
+          if (residence.state !== state || lease === undefined || lease.node === this.#options.node) return
+          if (!this.#lives(lease.node)) return
+          state.grace.cancel()
+          this.#atHomeElsewhere(residence, lease)
+        },
+        () => {
+          this.metrics.directoryFailures += 1
+        },
+      )
+    }
   }
 
   /** Grace counts from our own readiness and from the directory's: whoever was home may be on its way back. */
@@ -571,6 +689,11 @@ export class RelayNode {
 
   // ---- loss ----
 
+  /** Called by a link that was sent elsewhere before it was up. */
+  linkLeft(link: RelayLink): void {
+    this.#links.delete(link)
+  }
+
   /** Called by the link, once. `who` undefined: it never got through its handshake. */
   linkLost(link: RelayLink, who: Attached | undefined, error: RelayError): void {
     this.#links.delete(link)
@@ -687,6 +810,8 @@ export class RelayNode {
 
   /** A hint of the directory's: whoever waits here for an address that attached elsewhere is sent there. */
   #handleChange(change: DirectoryChange): void {
+    if (change.is === 'retired') return this.#retireHere(change.app, change.address, change.generation)
+    if (change.is === 'returned') return this.#directoryReturned()
     if (change.is !== 'claimed' || change.lease.node === this.#options.node) return
     const { app, address, class: trafficClass } = change.key
     const residence = this.#residences.get(residenceKey(app, address, trafficClass))
@@ -740,10 +865,33 @@ export class RelayNode {
   }
 
   #retire(app: string, address: string, generation: number): void {
-    this.#retired.set(addressKey(app, address), { generation, atMs: this.clock.now() })
+    this.#tellRetired(app, address, generation)
+    this.#retireHere(app, address, generation)
+  }
+
+  #tellRetired(app: string, address: string, generation: number): void {
     this.#options.directory.retire(app, address, generation).catch(() => {
       this.metrics.directoryFailures += 1
     })
+  }
+
+  /** What a retirement means at this relay, whoever was told of it. */
+  #retireHere(app: string, address: string, generation: number): void {
+    const key = addressKey(app, address)
+    const known = this.#retired.get(key)
+    this.#retired.delete(key) // the newest is last
+    this.#retired.set(key, {
+      app,
+      address,
+      generation: Math.max(generation, known?.generation ?? 0),
+      atMs: this.clock.now(),
+    })
+    for (const link of [...this.#links]) {
+      if (!link.isUp || link.who.mode !== 'visit') continue
+      const { who } = link
+      if (who.app === app && who.address === address && who.generation <= generation)
+        link.close(new RelayError('retired', `generation ${generation} of ${address} was retired`))
+    }
     for (const trafficClass of ['urgent', 'bulk'] as const) {
       const residence = this.#residences.get(residenceKey(app, address, trafficClass))
       if (residence === undefined) continue
@@ -762,13 +910,72 @@ export class RelayNode {
     this.#housekeeping = this.clock.after(HOUSEKEEPING_MS, () => this.#houseKeep())
     const now = this.clock.now()
     this.#checkQueues()
+    if (now - this.#announcedMs >= ANNOUNCE_MS) {
+      this.#placement.tick()
+      this.announce()
+    }
+    this.#watchDirectory(now)
+    if (now - this.#askedAgainMs >= ASK_AGAIN_MS) {
+      this.#askedAgainMs = now
+      this.#askAgain()
+    }
     for (const [key, { atMs }] of this.#retired) {
       if (now - atMs < REMEMBER_RETIRED_MS) break
       this.#retired.delete(key)
     }
     if (now - this.#lastRenewalMs < this.limits.leaseMs / 3) return
-    this.#lastRenewalMs = now
+    this.#renewAll()
+  }
+
+  #renewAll(): void {
+    this.#lastRenewalMs = this.clock.now()
     for (const residence of this.#residences.values()) this.#renew(residence)
+  }
+
+  /**
+   * Cut off from the directory for half a lease: others will soon take our endpoints for lost, so
+   * they are asked to move. They do when another relay can write their lease; when none can, they stay.
+   */
+  #watchDirectory(now: number): void {
+    if (this.#options.directory.isReachable) {
+      this.#directoryMs = now
+      this.#endCutOff()
+    } else if (
+      !this.#isCutOff &&
+      this.#state === 'serving' &&
+      now - this.#directoryMs > this.limits.leaseMs / 2
+    ) {
+      this.#isCutOff = true
+      this.#options.log.warn(
+        { forMs: now - this.#directoryMs },
+        'cut off from the directory: asks endpoints to move',
+      )
+      for (const link of this.#homeLinks())
+        this.#askToGo(link, 'cut-off', this.limits.leaseMs / 2, 'this relay is cut off from its directory')
+    }
+  }
+
+  #endCutOff(): void {
+    if (!this.#isCutOff) return
+    this.#isCutOff = false
+    this.#options.log.info({}, 'the directory is back: endpoints may stay')
+    if (this.#state !== 'serving') return
+    for (const link of this.#homeLinks()) link.send(encodeText(FrameType.stay, 0, 'the directory is back'))
+  }
+
+  #homeLinks(): RelayLink[] {
+    const links: RelayLink[] = []
+    for (const { state } of this.#residences.values()) if (state.is === 'attached') links.push(state.link)
+    return links
+  }
+
+  /** It may have forgotten all that it knew: what we hold is written again, at once. */
+  #directoryReturned(): void {
+    for (const { app, address, generation } of this.#retired.values())
+      this.#tellRetired(app, address, generation)
+    this.#renewAll()
+    this.announce()
+    this.#watchDirectory(this.clock.now())
   }
 
   /** Whoever lets more pile up than it was told is closed; over the relay's own limit, whoever has most. */

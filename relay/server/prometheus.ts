@@ -117,6 +117,25 @@ export function createRegistry(metrics: RelayMetrics): Registry {
     [],
     one(() => metrics.redirects),
   )
+  counter(
+    'placements_total',
+    'Endpoints sent to another relay when they wanted to attach here.',
+    ['why'],
+    by('why', metrics.placements),
+  )
+  counter('go_aways_total', 'Endpoints asked to move to another relay.', ['why'], by('why', metrics.goAways))
+  gauge(
+    'directory_reachable',
+    '1 while the directory can be asked.',
+    [],
+    one(() => metrics.directoryReachable()),
+  )
+  counter(
+    'directory_commands_total',
+    'What the directory was asked; cached lookups cost it nothing.',
+    ['command'],
+    by('command', metrics.directoryCommands),
+  )
   counter('gone_total', 'Addresses given up.', ['why'], by('why', metrics.gone))
   counter(
     'directory_failures_total',

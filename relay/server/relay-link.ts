@@ -346,6 +346,17 @@ export class RelayLink implements FrameHandler<Slab> {
     this.lost(error)
   }
 
+  /** Ends a link whose HELLO is answered by neither WELCOME nor CLOSE, but by the way to another relay. */
+  leaveBy(frame: Buffer): void {
+    if (this.state.is !== 'verifying') return
+    this.state.timer.cancel()
+    this.state = { is: 'over' }
+    this.#decoder.stop()
+    this.pipe.write(frame)
+    this.pipe.end()
+    this.node.linkLeft(this)
+  }
+
   #tell(code: CloseReason, sentence: string): void {
     this.pipe.write(encodeText(FrameType.close, closeReasons[code].wire, sentence))
     this.pipe.end()

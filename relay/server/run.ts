@@ -10,6 +10,7 @@ import { createSecureContext } from 'node:tls'
 import type { Logger } from 'pino'
 import type { CommandContext } from '../../cli/context.ts'
 import type { RelayOptions } from '../../cli/options/index.ts'
+import { RedisDirectory } from '../directory/redis.ts'
 import { systemClock } from '../time/clock.ts'
 import { KeyRing, TokenError, type TokenFailure, TokenVerifier } from '../token/index.ts'
 import { type CloseReason, RelayError } from '../wire/errors.ts'
@@ -89,12 +90,18 @@ export async function startRelay(
     limits,
     metrics,
     log,
+    classes: options.classes === 'both' ? ['urgent', 'bulk'] : [options.classes],
   })
+  metrics.directoryReachable = () => (directory.isReachable ? 1 : 0)
   const registry = createRegistry(metrics)
   const ops = {
     isReady: () => core.isReady,
     scrape: async () => {
       core.sampleGauges()
+      if (directory instanceof RedisDirectory) {
+        const { commands, cacheHits } = directory.figures
+        Object.assign(metrics.directoryCommands, commands, { 'cached-lookup': cacheHits })
+      }
       return { text: await registry.metrics(), contentType: registry.contentType }
     },
   }
@@ -136,6 +143,7 @@ export async function startRelay(
     await close()
     throw error
   }
+  core.announce() // its URLs are known only now
   return {
     node: name,
     listening: listeners.map((listener) => listener.url),

@@ -20,6 +20,8 @@ export interface Hello {
   readonly class: TrafficClass
   /** `attach`: this relay is to be home. `visit`: only to open streams to those at home here. */
   readonly mode: 'attach' | 'visit'
+  /** It comes because a relay sent it here, or would not be sent elsewhere: a relay that serves takes it. */
+  readonly placed?: boolean
 }
 
 /** The relay's answer. All sizes in bytes, times in ms. */
@@ -230,6 +232,7 @@ export function decodeHello(payload: Buffer): Hello {
     counter: integer('HELLO', fields, 'counter'),
     class: oneOf('HELLO', fields, 'class', ['urgent', 'bulk']),
     mode: oneOf('HELLO', fields, 'mode', ['attach', 'visit']),
+    placed: fields.placed === true,
   }
 }
 

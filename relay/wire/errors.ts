@@ -44,8 +44,11 @@ export const closeReasons = {
   expired: { wire: 4, retry: 'after-backoff' },
   /** The token does not allow this: key outside its prefix, role, address. */
   forbidden: { wire: 5, retry: 'never' },
-  /** A newer link or generation of the same address took over. */
-  superseded: { wire: 6, retry: 'never' },
+  /**
+   * A newer link or generation of the same address took over. Whoever attaches again is told
+   * `retired` if that was another process; if it was an older attempt of its own, it gets in.
+   */
+  superseded: { wire: 6, retry: 'after-backoff' },
   /** The address's generation was retired by the agent. */
   retired: { wire: 7, retry: 'never' },
   /** Another incarnation of the same generation holds the address. */

@@ -27,6 +27,7 @@ export const FrameType = {
   ping: 0x04,
   goAway: 0x05,
   goodbye: 0x06,
+  stay: 0x07,
   open: 0x10,
   opened: 0x11,
   moved: 0x12,
@@ -79,6 +80,7 @@ rule('close', 'link', 'text')
 rule('ping', 'link', 'none')
 rule('goAway', 'link', 'text')
 rule('goodbye', 'link', 'none')
+rule('stay', 'link', 'text')
 rule('open', 'stream', 'control')
 rule('opened', 'stream', 'control')
 rule('moved', 'link', 'control')

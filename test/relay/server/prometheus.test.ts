@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { RelayMetrics, sniffFailures } from '../../../relay/server/metrics.ts'
+import {
+  goAwayReasons,
+  placementReasons,
+  RelayMetrics,
+  sniffFailures,
+} from '../../../relay/server/metrics.ts'
 import { createRegistry } from '../../../relay/server/prometheus.ts'
 import { closeReasons, resetReasons } from '../../../relay/wire/errors.ts'
 
@@ -18,6 +23,8 @@ describe('metrics', () => {
     for (const reason of sniffFailures) {
       expect(lines).toContain(`slr_relay_sniff_failures_total{reason="${reason}"} 0`)
     }
+    for (const why of placementReasons) expect(lines).toContain(`slr_relay_placements_total{why="${why}"} 0`)
+    for (const why of goAwayReasons) expect(lines).toContain(`slr_relay_go_aways_total{why="${why}"} 0`)
     for (const state of ['attached', 'visiting']) {
       for (const trafficClass of ['urgent', 'bulk']) {
         expect(lines).toContain(`slr_relay_links{class="${trafficClass}",state="${state}"} 0`)
@@ -56,7 +63,7 @@ describe('metrics', () => {
         [...(inside as string).matchAll(/(\w+)=/g)].map(([, name]) => name),
       ),
     )
-    expect([...labels].sort()).toEqual(['class', 'reason', 'result', 'state', 'status', 'why'])
+    expect([...labels].sort()).toEqual(['class', 'command', 'reason', 'result', 'state', 'status', 'why'])
   })
 
   it('of two relays in one process do not mix', async () => {
