@@ -113,6 +113,10 @@ export class Lives {
         // Asked again, and now at once: kubectl delete --force.
         if (graceMs === 0) this.#kill(pod, reason)
         break
+      case 'starting':
+        // Without a JVM there is nothing to end in order, and each second is paid.
+        this.#beginStopping(pod, reason, state.stage === 'jvm' ? graceMs : 0)
+        break
       default:
         this.#beginStopping(pod, reason, graceMs)
     }

@@ -243,7 +243,8 @@ describe('a DELETE', () => {
       http: 200,
       body: { kind: 'Status', status: 'Success' },
     })
-    expect(world.asked.stopped.map(({ uid }) => uid)).toEqual([pending.metadata.uid])
+    expect(world.asked.killed).toEqual([pending.metadata.uid])
+    expect(world.asked.stopped).toEqual([])
   })
 
   it('as a rehearsal is refused rather than done', async () => {

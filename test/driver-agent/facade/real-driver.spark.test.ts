@@ -223,7 +223,7 @@ describe.each(sparkVersions)('the driver of Spark %s', (version) => {
       expect(world.pods.uidOf(world.startOf(world.pods.get(pod.name) as PodObject).address)).toBe(uid)
     }
     const stopping = world.stop()
-    await until('all are stopped', () => world.asked.stopped.length >= 10, 30_000, output)
+    await until('all are stopped', () => world.pods.counts().stopping >= 10, 30_000, output)
     for (const { uid } of world.asked.started)
       world.pods.handleFunctionEnd(uid, { why: 'stopped', detail: '' })
     expect(await stopping).toBe(0)
@@ -241,12 +241,11 @@ describe.each(sparkVersions)('the driver of Spark %s', (version) => {
     world.run(running)
     await until(
       'pending ones are deleted',
-      () => world.asked.stopped.length >= pending.length,
+      () => world.asked.killed.length >= pending.length,
       30_000,
       world.output,
     )
-    const stopped = new Set(world.asked.stopped.map(({ uid }) => uid))
-    expect(stopped).toEqual(new Set(pending.map(({ metadata }) => metadata.uid)))
+    expect(new Set(world.asked.killed)).toEqual(new Set(pending.map(({ metadata }) => metadata.uid)))
     expect(world.pods.get(running.metadata.name)?.metadata.deletionTimestamp).toBeUndefined()
     for (const { uid } of world.asked.started)
       world.pods.handleFunctionEnd(uid, { why: 'stopped', detail: '' })

@@ -265,6 +265,15 @@ describe('a pod that Spark deletes', () => {
     expect(world.phases()).toEqual({})
   })
 
+  it('is killed at once while it has no JVM: there is nothing to end in order', () => {
+    const world = createPodsWorld()
+    const pod = world.post(1)
+    world.say(pod, startedWord(pod, '127.64.0.2'))
+    world.pods.remove('job-1-exec-1')
+    expect(world.asked.killed).toEqual([pod.metadata.uid])
+    expect(world.asked.stopped).toEqual([])
+  })
+
   it('is killed at once with a grace of 0, also when it is stopping already', () => {
     const world = createPodsWorld()
     const pod = world.post(1)
@@ -350,7 +359,8 @@ describe('the end of the job', () => {
     world.post(3)
     world.run(first)
     world.pods.stopAll('the job is over')
-    expect(world.asked.stopped.map(({ uid }) => uid)).toEqual([first.metadata.uid, second.metadata.uid])
+    expect(world.asked.stopped.map(({ uid }) => uid)).toEqual([first.metadata.uid])
+    expect(world.asked.killed).toEqual([second.metadata.uid])
     world.end(first, { why: 'stopped', detail: '' })
     world.end(second, { why: 'stopped', detail: '' })
     world.post(4)
