@@ -13,11 +13,27 @@ export interface Entries {
   readonly sinkPort: number
 }
 
+export type Scheme = 'tcp' | 'tls' | 'ws' | 'wss' | 'unix'
+
+export interface OursOptions {
+  readonly name: string
+  readonly note: string
+  /** Default `tcp`. */
+  readonly scheme?: Scheme
+  /** Another checkout of ours. */
+  readonly root?: string
+  readonly needs?: readonly string[]
+  /** Endpoints run as a bundle, as in a function. */
+  readonly isBundled?: boolean
+}
+
 export interface Contestant {
   readonly name: string
   /** What has to be known to read its figures, such as `one thread, no splice`. */
   readonly note: string
   readonly isOurs: boolean
+  /** Ours only: how its relay and endpoints are made, for benches that place more of them than two. */
+  readonly world?: OursOptions
   /** Programs that must be installed; the first one is asked for its version. */
   readonly needs: readonly string[]
   /** How to ask the first one for its version. Absent: it cannot be asked. */

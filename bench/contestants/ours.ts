@@ -7,22 +7,12 @@ import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { bundledEndpoint } from '../ours/bundle.ts'
 import type { EndpointPlan } from '../ours/plan.ts'
 import { root } from '../testbed/programs.ts'
-import { DiedError, type Testbed } from '../testbed/testbed.ts'
-import type { Contestant } from './contestant.ts'
+import { DiedError, type Role, type Testbed } from '../testbed/testbed.ts'
+import type { Contestant, OursOptions } from './contestant.ts'
 import { selfSigned } from './rivals.ts'
-
-export type Scheme = 'tcp' | 'tls' | 'ws' | 'wss' | 'unix'
-
-export interface OursOptions {
-  readonly name: string
-  readonly note: string
-  readonly scheme?: Scheme
-  /** Another checkout of ours. */
-  readonly root?: string
-  readonly needs?: readonly string[]
-}
 
 export function ours(options: OursOptions): Contestant {
   return {
@@ -30,6 +20,7 @@ export function ours(options: OursOptions): Contestant {
     note: options.note,
     isOurs: true,
     needs: options.needs ?? [],
+    world: options,
     async start(bed) {
       const world = await startWorld(bed, options)
       const [bulk, urgent, sinkPort] = [await bed.port(), await bed.port(), await bed.port()]
@@ -63,7 +54,7 @@ export interface EndpointWish {
 
 export interface World {
   /** Starts a process with these endpoints; resolves when they are attached, with the ms since the process began. */
-  endpoint(role: 'sender' | 'receiver', wishes: readonly EndpointWish[]): Promise<number>
+  endpoint(role: Role, wishes: readonly EndpointWish[]): Promise<number>
 }
 
 export function virtual(index: number): string {
@@ -81,7 +72,7 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
   }
   const hasTls = scheme === 'tls' || scheme === 'wss'
   const tls = hasTls ? selfSigned(bed) : undefined
-  const args = ['relay', '--announce', '--max-links', 40_000]
+  const args = ['relay', '--announce', '--max-links', 40_000, '--max-unauthenticated', 1_000]
   args.push('--listen', scheme === 'unix' ? `unix:${bed.dir}/relay.sock` : '127.0.0.1:0')
   if (tls !== undefined) args.push('--tls-cert', tls.cert, '--tls-key', tls.key)
   const relay = bed.start(
@@ -115,7 +106,9 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
           })),
         ),
       }
-      const main = join(import.meta.dirname, '../ours/endpoint-main.ts')
+      const main = options.isBundled
+        ? await bundledEndpoint(at)
+        : join(import.meta.dirname, '../ours/endpoint-main.ts')
       const child = bed.start(
         role,
         process.execPath,

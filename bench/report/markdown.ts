@@ -64,6 +64,6 @@ function section(result: BenchResult): string[] {
 
 function versionsOf(result: BenchResult): string {
   return Object.entries(result.versions)
-    .map(([name, version]) => (version.startsWith(name) ? version : `${name} ${version}`))
+    .map(([name, version]) => (version.toLowerCase().startsWith(name) ? version : `${name} ${version}`))
     .join(', ')
 }

@@ -1,0 +1,33 @@
+/**
+ * Question: what does an idle stream cost in memory?
+ * Setup: 1,000 connections through the contestant, each of which has brought one byte back; then
+ * silence. Growth of resident memory by that.
+ * Rivals: HAProxy, rathole, yamux, bore, ssh.
+ * Answer: KiB a stream at the relay and at each endpoint.
+ * Fails above 8 KiB at relay or endpoint.
+ */
+import { type Bench, limitGoal } from '../bench.ts'
+import { contestants } from '../contestants/index.ts'
+import { runLoad } from '../testbed/load.ts'
+
+const kib = (role: string) =>
+  ({ key: `${role}KibConn`, head: `${role}, KiB a stream`, digits: 1, better: 'less' }) as const
+
+export const idleStreams: Bench = {
+  name: 'idle-streams',
+  question: 'What does an idle stream cost in memory?',
+  setup: '1,000 connections that have brought a byte back and then are silent',
+  contestants: contestants('ours', 'haproxy', 'rathole', 'bore', 'yamux', 'ssh'),
+  columns: [kib('relay'), kib('sender'), kib('receiver')],
+  async measure(contestant, bed) {
+    return runLoad(bed, await contestant.start(bed), { case: 'hold', conns: 1_000, seconds: 2 })
+  },
+  judge: (rows) =>
+    ['relay', 'sender', 'receiver'].map((role) =>
+      limitGoal(rows, {
+        says: `${role === 'relay' ? 'relay' : `${role} (endpoint)`} ≤ 8 KiB a stream`,
+        key: `${role}KibConn`,
+        atMost: 8,
+      }),
+    ),
+}

@@ -1,0 +1,75 @@
+/**
+ * Question: what happens to a reader, and to the relay, when 32 senders write to it at once?
+ * Setup: 32 sending endpoints with a stream each to one receiving endpoint with the default
+ * budget of 32 MiB; beside it the same with one sender. All senders live in one process without
+ * worker threads.
+ * Rivals: none: what is asked is whether credit bounds memory.
+ * Answer: memory above idle, MiB; throughput, and its share of a single sender's.
+ * Fails when reader or relay take more than 48 MiB above idle, or goodput is below 0.9 of one
+ * sender's.
+ */
+import { type Bench, limitGoal } from '../bench.ts'
+import type { Contestant } from '../contestants/contestant.ts'
+import { contestants, startWorld } from '../contestants/index.ts'
+import type { Sample } from '../measure/sample.ts'
+import { runLoad } from '../testbed/load.ts'
+import { Testbed } from '../testbed/testbed.ts'
+
+const SENDERS = 32
+
+export const incast: Bench = {
+  name: 'incast',
+  question: 'What happens to a reader, and to the relay, when 32 senders write to it at once?',
+  setup:
+    '32 endpoints with a stream each to one endpoint with a budget of 32 MiB; one of them alone beside it',
+  contestants: contestants('ours'),
+  columns: [
+    { key: 'receiverAboveIdleMib', head: 'reader above idle, MiB', digits: 1, better: 'less' },
+    { key: 'relayAboveIdleMib', head: 'relay above idle, MiB', digits: 1, better: 'less' },
+    { key: 'mibS', head: 'MiB/s', digits: 0, better: 'more' },
+    { key: 'ofOne', head: 'of one sender’s', digits: 2, better: 'more' },
+  ],
+  async measure(contestant, bed, { seconds }) {
+    const other = new Testbed()
+    let alone: Sample
+    try {
+      alone = await run(contestant, other, 1, seconds)
+    } finally {
+      await other.close()
+    }
+    const together = await run(contestant, bed, SENDERS, seconds)
+    return {
+      ...together,
+      otherCores: Math.max(alone.otherCores ?? 0, together.otherCores ?? 0),
+      ofOne: (together.mibS ?? Number.NaN) / (alone.mibS ?? Number.NaN),
+    }
+  },
+  judge: (rows) => [
+    limitGoal(rows, { says: 'reader ≤ 48 MiB above idle', key: 'receiverAboveIdleMib', atMost: 48 }),
+    limitGoal(rows, { says: 'relay ≤ 48 MiB above idle', key: 'relayAboveIdleMib', atMost: 48 }),
+    limitGoal(rows, { says: 'goodput ≥ 0.9 of one sender’s', key: 'ofOne', atLeast: 0.9 }),
+  ],
+}
+
+async function run(contestant: Contestant, bed: Testbed, senders: number, seconds: number): Promise<Sample> {
+  if (contestant.world === undefined) throw new Error('incast places endpoints of ours')
+  const world = await startWorld(bed, contestant.world)
+  const sinkPort = await bed.port()
+  const ports = await Promise.all(Array.from({ length: senders }, () => bed.port()))
+  await world.endpoint('receiver', [{ index: 1, serves: ports.map((port) => ({ port, to: sinkPort })) }])
+  await world.endpoint(
+    'sender',
+    // Each listens at a port of its own: they share one network namespace.
+    ports.map((port, at) => ({
+      index: at + 2,
+      dials: [{ port, class: 'bulk' as const }],
+      bulkThread: false,
+    })),
+  )
+  const idle = bed.read()
+  const entries = { entries: ports.map((port) => `127.64.0.1:${port}`), sinkPort }
+  const sample = await runLoad(bed, entries, { case: 'bulk', streams: senders, seconds })
+  const above = (role: 'receiver' | 'relay'): number =>
+    (sample[`${role}ResidentMib`] ?? Number.NaN) - (idle.byRole.get(role)?.residentBytes ?? 0) / 2 ** 20
+  return { ...sample, receiverAboveIdleMib: above('receiver'), relayAboveIdleMib: above('relay') }
+}

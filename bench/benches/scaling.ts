@@ -1,0 +1,85 @@
+/**
+ * Question: does a relayed GiB cost the same with more relays, and with more endpoints attached?
+ * Setup: 10 senders with a stream each to one receiver: alone; beside 990 endpoints that are
+ * attached and idle; and spread over two relay processes.
+ * Rivals: none.
+ * Answer: relay CPU-s a GiB, each way.
+ * Fails when one differs from the first by more than 15 %.
+ */
+
+import type { Bench, Rows, Verdict } from '../bench.ts'
+import type { Contestant } from '../contestants/contestant.ts'
+import { contestants, startWorld } from '../contestants/index.ts'
+import type { Sample } from '../measure/sample.ts'
+import { runLoad } from '../testbed/load.ts'
+import { Testbed } from '../testbed/testbed.ts'
+
+const ACTIVE = 10
+const IDLE = 990
+
+const column = (key: string, head: string) => ({ key, head, digits: 3, better: 'less' }) as const
+
+export const scaling: Bench = {
+  name: 'scaling',
+  question: 'Does a relayed GiB cost the same with more relays, and with more endpoints attached?',
+  setup:
+    '10 senders with a stream each; alone, beside 990 idle endpoints, and over two relay processes; relay CPU-s/GiB',
+  contestants: contestants('ours'),
+  columns: [column('ten', '10 endpoints'), column('thousand', '1,000 attached'), column('two', '2 relays')],
+  async measure(contestant, _bed, { seconds }) {
+    const each = {
+      ten: await run(contestant, { worlds: 1, idle: 0 }, seconds),
+      thousand: await run(contestant, { worlds: 1, idle: IDLE }, seconds),
+      two: await run(contestant, { worlds: 2, idle: 0 }, seconds),
+    }
+    const sample: Record<string, number> = {}
+    for (const [name, one] of Object.entries(each)) {
+      sample[name] = one.relayCpuSGib ?? Number.NaN
+      sample.otherCores = Math.max(sample.otherCores ?? 0, one.otherCores ?? 0)
+    }
+    return sample
+  },
+  judge: (rows) => [
+    flat(rows, 'thousand', 'CPU a GiB with 1,000 attached within 15 % of 10'),
+    flat(rows, 'two', 'CPU a GiB over 2 relays within 15 % of 1'),
+  ],
+}
+
+function flat(rows: Rows, key: string, goal: string): Verdict {
+  const [base, other] = [rows.median('ours', 'ten'), rows.median('ours', key)]
+  if (base === undefined || other === undefined) return { goal, is: 'unknown', says: 'no figure of ours' }
+  const change = other / base - 1
+  return { goal, is: Math.abs(change) <= 0.15 ? 'met' : 'missed', says: `${(100 * change).toFixed(0)} %` }
+}
+
+async function run(
+  contestant: Contestant,
+  shape: { readonly worlds: number; readonly idle: number },
+  seconds: number,
+): Promise<Sample> {
+  if (contestant.world === undefined) throw new Error('scaling places endpoints of ours')
+  const bed = new Testbed()
+  try {
+    const sinkPort = await bed.port()
+    const entries: string[] = []
+    for (let n = 0; n < shape.worlds; n += 1) {
+      const world = await startWorld(bed, contestant.world)
+      const ports = await Promise.all(Array.from({ length: ACTIVE / shape.worlds }, () => bed.port()))
+      await world.endpoint('receiver', [{ index: 1, serves: ports.map((port) => ({ port, to: sinkPort })) }])
+      const senders = ports.map((port, at) => ({
+        index: at + 2,
+        dials: [{ port, class: 'bulk' as const }],
+        bulkThread: false,
+      }))
+      await world.endpoint('sender', senders)
+      entries.push(...ports.map((port) => `127.64.0.1:${port}`))
+      if (shape.idle > 0) {
+        const idle = Array.from({ length: shape.idle }, (_, at) => ({ index: 100 + at, bulkThread: false }))
+        await world.endpoint('helper', idle)
+      }
+    }
+    return await runLoad(bed, { entries, sinkPort }, { case: 'bulk', streams: ACTIVE, seconds })
+  } finally {
+    await bed.close()
+  }
+}
