@@ -21,6 +21,7 @@ import { type Guardian, RUN_MARK, startGuardian } from './guardian.ts'
 import { type InnerRelay, startInnerRelay } from './inner-relay.ts'
 import { Ledger } from './ledger.ts'
 import { createLocalProvider } from './local/index.ts'
+import { bridgeUplinks, type UplinkBridge } from './local/uplink-bridge.ts'
 import { type LogServer, startLogServer } from './log-server.ts'
 import { createPods, type Pods, parseSelector } from './pods/index.ts'
 import type { FunctionProvider } from './provider.ts'
@@ -106,6 +107,7 @@ class RunningSession implements Session {
   #functions: Functions | undefined
   #provider: FunctionProvider | undefined
   #logServer: LogServer | undefined
+  #bridge: UplinkBridge | undefined
   #gathering: NodeJS.Timeout | undefined
   #agentResidentBytes = 0
   #relayResidentBytes: number | undefined
@@ -166,7 +168,13 @@ class RunningSession implements Session {
     this.#settings = await this.#applySettings(ports, tokenFile)
     const relays = isForeign ? options.relay : [await this.#startRelay(secretFile)]
     await this.#startTunnel(relays, signer, ports)
-    this.#startFunctions(relays, signer, ports)
+    this.#bridge = await bridgeUplinks(
+      relays,
+      this.dir,
+      options.tlsCa,
+      this.#logger.child({ part: 'bridge' }),
+    )
+    this.#startFunctions(this.#bridge.urls, signer, ports)
     this.#facade = await startFacade({
       pods: this.#pods as Pods,
       token: facadeToken,
@@ -200,6 +208,7 @@ class RunningSession implements Session {
       this.now(),
     )
     await this.#facade?.close()
+    this.#bridge?.close()
     this.#logServer?.close()
     this.#pods?.close()
     await this.#tunnel?.close()
