@@ -37,14 +37,24 @@ export class Slab {
   }
 }
 
-/** Buffers of one size. Keeps at most `keep` unused ones; the rest is left to the collector. */
+/** What lay unused for this long, ms, is let go. */
+const UNUSED_MS = 2_000
+
+/**
+ * Buffers of one size. Those that come back are kept for the next: an allocation of this size
+ * costs page faults, and its weight drives V8 into full collections (a quarter of a busy
+ * sender's CPU time). What nobody has needed for a while is left to the collector.
+ */
 export class SlabPool {
   readonly slabBytes: number
   readonly #keep: number
   readonly #free: Slab[] = []
   #out = 0
+  /** Fewest that were unused at one time since the timer was set: nobody needed those. */
+  #leastFree = 0
+  #timer: NodeJS.Timeout | undefined
 
-  /** `slabBytes`: size of each buffer. `keep`: unused ones to hold on to. */
+  /** `slabBytes`: size of each buffer. `keep`: unused ones to hold on to, however long. */
   constructor(slabBytes: number, keep: number) {
     this.slabBytes = slabBytes
     this.#keep = keep
@@ -52,12 +62,25 @@ export class SlabPool {
 
   take(): Slab {
     this.#out += 1
-    return this.#free.pop()?.reborn() ?? new Slab(Buffer.allocUnsafeSlow(this.slabBytes), this)
+    const slab = this.#free.pop()
+    if (this.#free.length < this.#leastFree) this.#leastFree = this.#free.length
+    return slab?.reborn() ?? new Slab(Buffer.allocUnsafeSlow(this.slabBytes), this)
   }
 
   give(slab: Slab): void {
     this.#out -= 1
-    if (this.#free.length < this.#keep) this.#free.push(slab)
+    this.#free.push(slab)
+    if (this.#timer === undefined && this.#free.length > this.#keep) this.#watch()
+  }
+
+  #watch(): void {
+    this.#leastFree = this.#free.length
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#free.splice(0, Math.max(0, Math.min(this.#leastFree, this.#free.length - this.#keep)))
+      if (this.#free.length > this.#keep) this.#watch()
+    }, UNUSED_MS)
+    this.#timer.unref()
   }
 
   /** Slabs handed out and not returned: what is pinned, `× slabBytes` bytes. */
