@@ -77,7 +77,7 @@ export interface PodsOutput {
 export interface PodsOptions {
   /** `spark.kubernetes.namespace`. */
   readonly namespace: string
-  /** Functions alive at once; pods over it are answered 201 and stay Pending. 1 or more. */
+  /** Functions alive at once, draining ones aside; pods over it are answered 201 and stay Pending. 1 or more. */
   readonly maxExecutors: number
   /**
    * `spark.executor.instances` (0 under dynamic allocation): min(20, max(3, 2 × instances)) failed
