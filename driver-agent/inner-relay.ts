@@ -12,8 +12,6 @@ import { z } from 'zod'
 import { AgentError } from './errors.ts'
 import { diesWithUs } from './spawn.ts'
 
-/** Endpoints that find no relay keep their streams for 45 s; nothing is left to come back for after that. */
-const GIVE_UP_MS = 45_000
 const FIRST_START_MS = 20_000
 const BACK_OFF_MS = { first: 100, most: 5_000 }
 /** A relay that ran this long starts the back-off anew when it dies. */
@@ -35,8 +33,8 @@ export interface InnerRelayOptions {
   /** Environment for the relay. */
   readonly environment: NodeJS.ProcessEnv
   readonly logger: Logger
-  /** How long it may stay away, ms. Default 45000. */
-  readonly giveUpMs?: number
+  /** How long it may stay away, ms: less than endpoints keep their streams without a relay. */
+  readonly giveUpMs: number
 }
 
 export interface InnerRelay {
@@ -189,7 +187,7 @@ class SupervisedRelay implements InnerRelay {
   /** From a death on: asks until it is ready again, or it has been away for too long. */
   async #watchAbsence(sinceMs: number): Promise<void> {
     this.#isAway = true
-    const deadline = sinceMs + (this.#options.giveUpMs ?? GIVE_UP_MS)
+    const deadline = sinceMs + this.#options.giveUpMs
     for (;;) {
       await new Promise((resolve) => setTimeout(resolve, 100))
       if (this.#state?.is === 'stopped' || this.#state?.is === 'lost') return
@@ -208,7 +206,7 @@ class SupervisedRelay implements InnerRelay {
     this.#state = { is: 'lost' }
     if (state?.is === 'running') state.child.kill('SIGKILL')
     const why = this.#why()
-    const seconds = Math.round((this.#options.giveUpMs ?? GIVE_UP_MS) / 1000)
+    const seconds = Math.round(this.#options.giveUpMs / 1000)
     this.#reportLost(
       new AgentError(
         'relay-lost',

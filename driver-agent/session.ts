@@ -264,6 +264,8 @@ class RunningSession implements Session {
           ? []
           : [listen.is === 'unix' ? `unix:${listen.path}` : `${listen.host}:${listen.port}`],
       advertise: options.relayAdvertise,
+      // Before the endpoints do, so that the reason told is the cause and not its consequence.
+      giveUpMs: options.lingerMs * 0.9,
       environment: this.#ownEnvironment(),
       logger: this.#logger.child({ part: 'relay' }),
     })

@@ -32,6 +32,7 @@ async function start(more: Partial<InnerRelayOptions> = {}): Promise<InnerRelay>
     listen: [],
     advertise: [],
     environment: { PATH: process.env.PATH },
+    giveUpMs: 20_000,
     logger: pino({ level: 'silent' }),
     ...more,
   })
