@@ -207,6 +207,8 @@ export class ExecutorWorld {
       secretFile,
       listen: [],
       advertise: [],
+      giveUpMs: 45_000,
+      giveUpMs: 40_000,
       environment: { ...process.env, SLR_LOG_FORMAT: 'json' },
       logger: this.#logger,
     })
