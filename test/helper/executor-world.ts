@@ -208,7 +208,6 @@ export class ExecutorWorld {
       listen: [],
       advertise: [],
       giveUpMs: 45_000,
-      giveUpMs: 40_000,
       environment: { ...process.env, SLR_LOG_FORMAT: 'json' },
       logger: this.#logger,
     })
