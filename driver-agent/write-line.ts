@@ -3,5 +3,7 @@
 /** Writes `text` to stderr, each of its lines beginning `spark-lambda-relay: `. */
 export function writeLine(text: string): void {
   const lines = text.trimEnd().split('\n')
-  process.stderr.write(lines.map((line) => `spark-lambda-relay: ${line}\n`).join(''))
+  // On a terminal the live line may stand where this goes: wiped first.
+  const wipe = process.stderr.isTTY ? '\r\u001b[2K' : ''
+  process.stderr.write(lines.map((line) => `${wipe}spark-lambda-relay: ${line}\n`).join(''))
 }
