@@ -231,7 +231,7 @@ function complain(failure: ShimError): number {
 function ownEnvironment(): Record<string, string> {
   const kept: Record<string, string> = {}
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && !name.startsWith('SLR_') && name !== 'NODE_OPTIONS') kept[name] = value
+    if (value !== undefined && !/^(SLR|NODE)_/.test(name)) kept[name] = value
   }
   return kept
 }

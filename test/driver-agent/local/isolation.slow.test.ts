@@ -106,7 +106,7 @@ describe.each(ways)('a function started $name', ({ run, user }) => {
 
   it('inherits no more of the environment than is on the list', () => {
     const known =
-      /^(PATH|JAVA_HOME|LANG|LANGUAGE|TZ|LC_.*|LD_LIBRARY_PATH|PYENV_.*|CONDA_PREFIX|VIRTUAL_ENV|PYSPARK_PYTHON|USER|LOGNAME|SPARK_USER|HOME|TMPDIR|SPARK_HOME|SLR_WORK_DIR|SLR_EXECUTOR_LOG|PWD|OLDPWD|SHLVL|_)$/
+      /^(PATH|JAVA_HOME|LANG|LANGUAGE|TZ|LC_.*|LD_LIBRARY_PATH|PYENV_.*|CONDA_PREFIX|VIRTUAL_ENV|PYSPARK_PYTHON|USER|LOGNAME|SPARK_USER|HOME|TMPDIR|SPARK_HOME|SLR_WORK_DIR|SLR_EXECUTOR_LOG|NODE_COMPILE_CACHE|PWD|OLDPWD|SHLVL|_)$/
     expect(sight.environment.filter((name) => !known.test(name))).toEqual([])
   })
 })
