@@ -143,7 +143,12 @@ class SupervisedRelay implements InnerRelay {
     for (const url of advertise) args.push('--advertise', url)
     const [program, ...rest] = diesWithUs(selfCommand(args))
     // Its stdin is a lifeline: where there is no pdeathsig, its end tells it that we are gone.
-    const child = spawn(program as string, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: environment })
+    const child = spawn(program as string, rest, {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: environment,
+      // A session of its own: Ctrl-C on the agent's terminal must not end it before its endpoints.
+      detached: true,
+    })
     child.stdin?.on('error', () => {})
     this.#isReady = false
     if (child.stdout) createInterface(child.stdout).on('line', (line) => this.#announced(child, line))

@@ -108,17 +108,17 @@ describe('an executor that dies with shuffle output', () => {
 
 describe('a signal to submit', () => {
   it.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)('%s ends everything in order', async (signal, code) => {
-    job = await startSubmit(waiting)
+    ['SIGTERM', undefined, 143],
+    ['SIGINT', 'group', 130],
+  ] as const)('%s ends everything in order', async (signal, to, code) => {
+    job = await startSubmit({ ...waiting, ownGroup: true })
     await job.saw('counted 100000')
     const below = descendants(job.pid)
-    job.kill(signal)
+    job.kill(signal, to)
     expect(await job.ended).toBe(code)
     expect(survivors(below)).toEqual([])
     const summary = job.summary()
-    expect(summary.exitCode).toBe(code)
+    expect(summary).toMatchObject({ exitCode: code, relayRestarts: 0 })
     expect(summary.executors.map((executor) => executor.exitCode)).toEqual([0, 0])
     expect(readdirSync(job.runBase).filter((name) => name.startsWith('run-'))).toEqual([])
   })

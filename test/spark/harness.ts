@@ -3,7 +3,7 @@
  * result file, the summary, the event log, and every process below it. For test/spark/ only.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -38,6 +38,12 @@ export interface SubmitSpec {
   /** The program and its arguments; `{result}` and `{folder}` stand for the job's files. */
   readonly program: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Words before our own command, which must become it by exec: `setpriv …`, `unshare …`. */
+  readonly under?: readonly string[]
+  /** A process group of its own, as a shell gives each job: `kill(signal, 'group')` is Ctrl-C. */
+  readonly ownGroup?: boolean
+  /** User id that the job's folder belongs to. Default: ours. */
+  readonly owner?: number
 }
 
 export interface Submitted {
@@ -58,7 +64,8 @@ export interface Submitted {
   events(): EventLog
   /** Settles when the output has `text` (or matches); rejects when submit ends first. */
   saw(text: string | RegExp, withinMs?: number): Promise<void>
-  kill(signal: NodeJS.Signals): void
+  /** To submit alone, or to its process group, as Ctrl-C. */
+  kill(signal: NodeJS.Signals, to?: 'group'): void
   /** Ends it if need be, and removes its folder. */
   remove(): Promise<void>
 }
@@ -84,11 +91,16 @@ export async function startSubmit(spec: SubmitSpec): Promise<Submitted> {
   const runtimeDir = join(folder, 'run')
   mkdirSync(eventDir)
   mkdirSync(runtimeDir)
+  if (spec.owner !== undefined) {
+    for (const path of [folder, eventDir, runtimeDir]) chownSync(path, spec.owner, spec.owner)
+  }
   const resultFile = join(folder, 'result.json')
   const summaryFile = join(folder, 'summary.json')
   const conf = { ...standardConf, 'spark.eventLog.dir': `file:${eventDir}`, ...spec.conf }
   const filled = spec.program.map((word) => word.replace('{result}', resultFile).replace('{folder}', folder))
-  const args = [
+  const [program = '', ...args] = [
+    ...(spec.under ?? []),
+    process.execPath,
     join(root, 'bin', 'spark-lambda-relay.js'),
     'submit',
     '--summary-json',
@@ -99,8 +111,9 @@ export async function startSubmit(spec: SubmitSpec): Promise<Submitted> {
     ...(spec.args ?? []),
     ...filled,
   ]
-  const child = spawn(process.execPath, args, {
+  const child = spawn(program, args, {
     cwd: folder,
+    detached: spec.ownGroup ?? false,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, SPARK_HOME: sparkHomeOf(spec.version), XDG_RUNTIME_DIR: runtimeDir, ...spec.env },
   })
@@ -197,8 +210,9 @@ class RunningSubmit implements Submitted {
     return this.#output.slice(-4_000)
   }
 
-  kill(signal: NodeJS.Signals): void {
-    this.#child.kill(signal)
+  kill(signal: NodeJS.Signals, to?: 'group'): void {
+    if (to === 'group') process.kill(-this.pid, signal)
+    else this.#child.kill(signal)
   }
 
   async remove(): Promise<void> {
