@@ -1,7 +1,7 @@
 /**
  * Question: what does an idle stream cost in memory?
- * Setup: 1,000 connections through the contestant, each of which has brought one byte back; then
- * silence. Growth of resident memory by that.
+ * Setup: 1,000 connections through the contestant, each of which has brought one byte back, then
+ * silence; then 1,000 more. Growth of resident memory by the second thousand: the slope.
  * Rivals: HAProxy, rathole, yamux, bore, ssh.
  * Answer: KiB a stream at the relay and at each endpoint.
  * Fails above 8 KiB at relay or endpoint.
@@ -16,7 +16,8 @@ const kib = (role: string) =>
 export const idleStreams: Bench = {
   name: 'idle-streams',
   question: 'What does an idle stream cost in memory?',
-  setup: '1,000 connections that have brought a byte back and then are silent',
+  setup:
+    '1,000 connections that have brought a byte back and then are silent, beside 1,000 such that were there before',
   contestants: contestants('ours', 'haproxy', 'rathole', 'bore', 'yamux', 'ssh'),
   columns: [kib('relay'), kib('sender'), kib('receiver')],
   async measure(contestant, bed) {

@@ -14,6 +14,7 @@ import { rpcBulk } from './rpc-bulk.ts'
 import { scaling } from './scaling.ts'
 import { shim } from './shim.ts'
 import { smallBlock } from './small-block.ts'
+import { sparkShuffle, sparkShuffleEncrypted } from './spark-shuffle.ts'
 import { tls } from './tls.ts'
 import { websocket } from './websocket.ts'
 
@@ -34,4 +35,6 @@ export const benches: readonly Bench[] = [
   shim,
   dial,
   scaling,
+  sparkShuffle,
+  sparkShuffleEncrypted,
 ]

@@ -21,7 +21,6 @@ async function bundle(root: string): Promise<string> {
       { in: join(root, 'relay/loopback/bulk-worker.ts'), out: 'bulk-worker' },
     ],
     outdir,
-    outExtension: { '.js': '.mjs' },
     bundle: true,
     splitting: true,
     minify: true,
@@ -34,5 +33,5 @@ async function bundle(root: string): Promise<string> {
     },
     logLevel: 'error',
   })
-  return join(outdir, 'shim-main.mjs')
+  return join(outdir, 'shim-main.js')
 }

@@ -11,7 +11,8 @@ let next = FIRST + ((process.pid * 37) % (LAST - FIRST))
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < LAST - FIRST; tries += 1) {
     next = next >= LAST ? FIRST : next + 1
-    if (await isFree(next)) return next
+    const port = next // others may ask meanwhile
+    if (await isFree(port)) return port
   }
   throw new Error(`no free port between ${FIRST} and ${LAST}`)
 }

@@ -1,0 +1,59 @@
+/**
+ * Question: how much longer does a real Spark shuffle take through the relay?
+ * Setup: a sort of 1.1 GiB on 4 executors; through the relay, and beside it the same executors in
+ * one shared namespace without us; in turn, so that each run has its pair. Encryption off, and on.
+ * Rivals: Spark's own network.
+ * Answer: wall time; median of the paired ratios with its quartiles; CPU share of shims and relay.
+ * Fails over 1.10 × wall, over 10 % of the job's CPU, or when the quartiles lie over 10 % apart.
+ */
+import type { Bench, Rows, Verdict } from '../bench.ts'
+import { relayed, runSpark, shared } from '../contestants/spark.ts'
+import { pairedRatio, quantile } from '../measure/statistics.ts'
+
+const seconds = (key: string, head: string) => ({ key, head, digits: 1, better: 'less' }) as const
+
+function sparkBench(name: string, isEncrypted: boolean): Bench {
+  const [ours, theirs] = [relayed(isEncrypted), shared(isEncrypted)]
+  return {
+    name,
+    question: `How much longer does a real Spark shuffle take through the relay${isEncrypted ? ', encrypted' : ''}?`,
+    setup:
+      'a sort of 1.1 GiB on 4 executors of one core, shuffle files not compressed; from the first task to the last',
+    contestants: [ours, theirs],
+    columns: [
+      seconds('wallS', 'wall, s'),
+      seconds('jobCpuS', 'JVMs, CPU-s'),
+      seconds('relayCpuS', 'relay, CPU-s'),
+      seconds('shimsCpuS', 'shims, CPU-s'),
+      seconds('agentCpuS', 'agent, CPU-s'),
+      { key: 'oursOfJob', head: 'shims + relay of job', digits: 3, better: 'less' },
+    ],
+    measure: (contestant, bed) => runSpark(contestant, bed),
+    judge: (rows) => [judgeWall(rows, ours.name, theirs.name), judgeCpu(rows, ours.name)],
+  }
+}
+
+function judgeWall(rows: Rows, ours: string, theirs: string): Verdict {
+  const goal = 'wall ≤ 1.10 × without relay (median of pairs)'
+  const wall = (name: string): number[] =>
+    rows.row(name)?.samples.map((sample) => sample.wallS ?? Number.NaN) ?? []
+  const ratio = pairedRatio(wall(ours), wall(theirs))
+  if (ratio.pairs === 0) return { goal, is: 'unknown', says: 'no pairs' }
+  const says = `${ratio.median.toFixed(3)} ×, quartiles ${ratio.lowerQuartile.toFixed(3)} to ${ratio.upperQuartile.toFixed(3)}, ${ratio.pairs} pairs`
+  if (ratio.spread > 0.1) return { goal, is: 'missed', says: `${says}: unresolved, they lie over 10 % apart` }
+  return { goal, is: ratio.median <= 1.1 ? 'met' : 'missed', says }
+}
+
+function judgeCpu(rows: Rows, ours: string): Verdict {
+  const goal = 'shims + relay ≤ 10 % of the job’s CPU'
+  const samples = rows.row(ours)?.samples ?? []
+  if (samples.length === 0) return { goal, is: 'unknown', says: 'no figures' }
+  const share = quantile(
+    samples.map((sample) => sample.oursOfJob ?? Number.NaN),
+    0.5,
+  )
+  return { goal, is: share <= 0.1 ? 'met' : 'missed', says: `${(100 * share).toFixed(1)} %` }
+}
+
+export const sparkShuffle = sparkBench('spark-shuffle', false)
+export const sparkShuffleEncrypted = sparkBench('spark-shuffle-encrypted', true)

@@ -1,0 +1,210 @@
+/**
+ * The same Spark job in two worlds: through the relay, executors as functions in namespaces of
+ * their own; and beside it executors in one shared network namespace, each JVM on an address of
+ * its own, nothing of ours in the path (Spark's own standalone master places them).
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { findSpark } from '../../driver-agent/spark-home.ts'
+import { machineBusyS, readProcessTable } from '../measure/process-usage.ts'
+import type { Sample } from '../measure/sample.ts'
+import { root } from '../testbed/programs.ts'
+import { DiedError, type Testbed } from '../testbed/testbed.ts'
+import type { Contestant } from './contestant.ts'
+
+export const EXECUTORS = 4
+/** Unless SPARK_HOME says otherwise. */
+const SPARK_VERSION = '4.3.0'
+/** 156 bytes each in the shuffle files: 1.1 GiB. */
+const ROWS = 7_500_000
+const LIMIT_MS = 240_000
+
+const neverDialled = (): Promise<never> => Promise.reject(new Error('Spark is no entry to dial'))
+
+export function relayed(isEncrypted: boolean): Contestant {
+  return {
+    name: isEncrypted ? 'ours-encrypted' : 'ours',
+    note: `submit, local provider, one relay${isEncrypted ? '; spark.authenticate and network crypto on' : ''}`,
+    isOurs: true,
+    needs: ['java', 'python3'],
+    start: neverDialled,
+  }
+}
+
+export function shared(isEncrypted: boolean): Contestant {
+  return {
+    name: isEncrypted ? 'shared-encrypted' : 'shared',
+    note: `Spark standalone, every JVM on a 127.64 address of one namespace, no relay${isEncrypted ? '; encrypted alike' : ''}`,
+    isOurs: false,
+    needs: ['java', 'python3'],
+    start: neverDialled,
+  }
+}
+
+/** One run of the job. `bed` ends everything afterwards. */
+export async function runSpark(contestant: Contestant, bed: Testbed): Promise<Sample> {
+  const { home } = await findSpark(SPARK_VERSION, { environment: process.env })
+  const env = { ...process.env, SPARK_HOME: home }
+  const crypto: Record<string, string> = contestant.name.endsWith('-encrypted')
+    ? { 'spark.authenticate': 'true', 'spark.network.crypto.enabled': 'true' }
+    : {}
+  const settings: Record<string, string> = {
+    'spark.executor.memory': '1g',
+    'spark.executor.cores': '1',
+    'spark.executor.instances': String(EXECUTORS),
+    'spark.cores.max': String(EXECUTORS),
+    'spark.driver.memory': '1g',
+    'spark.sql.shuffle.partitions': '16',
+    'spark.sql.adaptive.enabled': 'false',
+    // The bytes that go over the wire are those of the rows.
+    'spark.shuffle.compress': 'false',
+    'spark.ui.enabled': 'false',
+    ...crypto,
+  }
+  const job = [join(root, 'bench/spark/job.py'), String(ROWS), String(EXECUTORS), bed.dir]
+  if (contestant.isOurs) {
+    const conf = Object.entries(settings).flatMap(([name, value]) => ['--conf', `${name}=${value}`])
+    const submit = [
+      'submit',
+      '--provider',
+      'local',
+      '--max-executors',
+      String(EXECUTORS),
+      '--',
+      ...conf,
+      ...job,
+    ]
+    bed.start('sender', process.execPath, [join(root, 'cli/main.ts'), ...submit], { env })
+  } else await startStandalone(bed, home, env, settings, job)
+  return timed(bed)
+}
+
+async function startStandalone(
+  bed: Testbed,
+  home: string,
+  env: NodeJS.ProcessEnv,
+  settings: Readonly<Record<string, string>>,
+  job: readonly string[],
+): Promise<void> {
+  const spark = (name: string): string => join(home, 'bin', name)
+  const driver = '127.64.0.1'
+  const at = (address: string): NodeJS.ProcessEnv => ({
+    ...env,
+    SPARK_LOCAL_IP: address,
+    SPARK_WORKER_DIR: join(bed.dir, 'work'),
+    SPARK_LOCAL_DIRS: join(bed.dir, 'local'),
+    SPARK_NO_DAEMONIZE: '1',
+    SPARK_DAEMON_MEMORY: '512m',
+  })
+  const secret = { 'spark.authenticate.secret': 'bench' }
+  const all = settings['spark.authenticate'] === 'true' ? { ...settings, ...secret } : settings
+  const properties = bed.file(
+    'spark.conf',
+    Object.entries(all)
+      .map(([name, value]) => `${name} ${value}\n`)
+      .join(''),
+  )
+  const [port, ui] = [await bed.port(), await bed.port()]
+  const master = [
+    'org.apache.spark.deploy.master.Master',
+    '--host',
+    driver,
+    '--port',
+    port,
+    '--webui-port',
+    ui,
+  ]
+  bed.start('helper', spark('spark-class'), [...master, '--properties-file', properties], { env: at(driver) })
+  await bed.listening(port, 30_000)
+  for (let n = 0; n < EXECUTORS; n += 1) {
+    const address = `127.64.0.${n + 2}`
+    const worker = [
+      'org.apache.spark.deploy.worker.Worker',
+      '--host',
+      address,
+      '--cores',
+      1,
+      '--memory',
+      '2g',
+    ]
+    const rest = [
+      '--webui-port',
+      await bed.port(),
+      '--properties-file',
+      properties,
+      `spark://${driver}:${port}`,
+    ]
+    bed.start('helper', spark('spark-class'), [...worker, ...rest], { env: at(address) })
+  }
+  const conf = ['--master', `spark://${driver}:${port}`, '--properties-file', properties]
+  const host = ['--conf', `spark.driver.host=${driver}`, '--conf', `spark.driver.bindAddress=${driver}`]
+  bed.start('sender', spark('spark-submit'), [...conf, ...host, ...job], { env: at(driver) })
+}
+
+async function timed(bed: Testbed): Promise<Sample> {
+  const [before, busyBefore] = [await passMark(bed, 'start'), machineBusyS()]
+  const atMs = performance.now()
+  const [after, busyAfter] = [await passMark(bed, 'end'), machineBusyS()]
+  const seconds = (performance.now() - atMs) / 1_000
+  const kinds = ['jvm', 'relay', 'shim', 'agent', 'other'] as const
+  const cpu = Object.fromEntries(kinds.map((kind) => [kind, (after[kind] ?? 0) - (before[kind] ?? 0)]))
+  const all = kinds.reduce((sum, kind) => sum + (cpu[kind] ?? 0), 0)
+  const job = (cpu.jvm ?? 0) + (cpu.other ?? 0)
+  return {
+    wallS: Number(readFileSync(join(bed.dir, 'end'), 'utf8')),
+    jobCpuS: job,
+    relayCpuS: cpu.relay ?? 0,
+    shimsCpuS: cpu.shim ?? 0,
+    agentCpuS: cpu.agent ?? 0,
+    oursOfJob: ((cpu.relay ?? 0) + (cpu.shim ?? 0)) / job,
+    otherCores: Math.max(0, busyAfter - busyBefore - all) / seconds,
+  }
+}
+
+/** CPU seconds of everything below us by kind, at the moment at which the job has left its mark. */
+async function passMark(bed: Testbed, name: string): Promise<Record<string, number>> {
+  const deadline = Date.now() + LIMIT_MS
+  while (!existsSync(join(bed.dir, name))) {
+    bed.assertAlive()
+    if (Date.now() > deadline) throw new DiedError(`the job has not come to its ${name}${bed.lastWords()}`)
+    await wait(20)
+  }
+  const cpu = cpuByKind()
+  writeFileSync(join(bed.dir, `${name}.seen`), '')
+  return cpu
+}
+
+function cpuByKind(): Record<string, number> {
+  const table = readProcessTable()
+  const isBelowUs = (pid: number): boolean => {
+    for (let at = table.get(pid); at !== undefined; at = table.get(at.parent))
+      if (at.parent === process.pid) return true
+    return false
+  }
+  const cpu: Record<string, number> = {}
+  for (const [pid, { cpuS }] of table) {
+    if (!isBelowUs(pid)) continue
+    const kind = kindOf(pid)
+    cpu[kind] = (cpu[kind] ?? 0) + cpuS
+  }
+  return cpu
+}
+
+function kindOf(pid: number): string {
+  let words: string[]
+  try {
+    words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+  } catch {
+    return 'other'
+  }
+  if (words[0]?.endsWith('java')) return 'jvm'
+  for (const [command, kind] of [
+    ['relay', 'relay'],
+    ['shim', 'shim'],
+    ['submit', 'agent'],
+  ] as const) {
+    if (words.includes(command)) return kind
+  }
+  return 'other'
+}
