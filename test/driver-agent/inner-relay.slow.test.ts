@@ -67,12 +67,12 @@ describe('the relay inside', () => {
   })
 
   it('is given up with its own sentence when it cannot be started again', async () => {
-    const running = await start({ giveUpMs: 1_500 })
+    const running = await start({ giveUpMs: 5_000 })
     rmSync(secretFile)
     process.kill(running.pid as number, 'SIGKILL')
     const error = await running.lost
     expect(error.code).toBe('relay-lost')
-    expect(error.message).toMatch(/^the relay died and could not be started again for 2 s: .*secret/)
+    expect(error.message).toMatch(/^the relay died and could not be started again for 5 s: .*secret/)
   })
 
   it('that cannot start at all says why', async () => {
