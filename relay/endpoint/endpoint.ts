@@ -343,7 +343,7 @@ export class Endpoint implements StreamHost {
       case FrameType.moved: {
         const moved = decodeMoved(payload)
         const streams = this.#takeLabels(link, moved.labels)
-        this.#homes.moved(moved)
+        this.#homes.moved(link, moved)
         return this.#route(streams)
       }
       case FrameType.routeDown:

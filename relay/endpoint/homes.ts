@@ -94,6 +94,8 @@ export class Homes {
   #isStopped = false
   readonly #visits = new Map<string, Visit>()
   readonly #known = new Map<string, KnownHome>()
+  /** How often in a row the way to an address was lost. */
+  readonly #losses = new Map<string, number>()
   readonly #retirements: Buffer[] = []
 
   constructor(options: EndpointOptions, limits: EndpointLimits, events: HomesEvents) {
@@ -129,17 +131,19 @@ export class Homes {
     return this.#home.is === 'up' ? this.#home.link : undefined
   }
 
-  /** The relay says where an address is at home. Lower epochs are ignored. */
-  moved(moved: Moved): void {
+  /**
+   * A relay (`link`) says where an address is at home. Lower epochs are ignored. Only the answer of
+   * the relay that we took for its home counts as a turn of a circle: many streams that ask at once
+   * get as many answers.
+   */
+  moved(link: Link, moved: Moved): void {
     const before = this.#known.get(moved.to)
-    if (before?.is === 'lost' || (before !== undefined && moved.epoch < before.epoch)) return
-    const moves = (before?.moves ?? 0) + 1
-    if (moves > MAX_MOVES) {
-      const timer = this.#options.clock.after(this.#backoff(moves), () => {
-        this.#known.delete(moved.to)
-        this.#events.askAgain(moved.to)
-      })
-      this.#known.set(moved.to, { is: 'lost', timer })
+    if (before?.is === 'lost') return
+    const isTurn = before === undefined || nodeOf(link) === before.node
+    const moves = (before?.moves ?? 0) + (isTurn ? 1 : 0)
+    if (moves > MAX_MOVES) return this.#loseSight(moved.to)
+    if (before !== undefined && moved.epoch < before.epoch) {
+      this.#known.set(moved.to, { ...before, moves })
       return
     }
     this.#known.set(moved.to, { is: 'at', node: moved.node, epoch: moved.epoch, moves })
@@ -149,8 +153,20 @@ export class Homes {
     this.#dialVisit(moved.node, visit)
   }
 
+  /** What we were told leads nowhere: after a wait, which grows, our own home is asked again. */
+  #loseSight(address: string): void {
+    const losses = (this.#losses.get(address) ?? 0) + 1
+    this.#losses.set(address, losses)
+    const timer = this.#options.clock.after(this.#backoff(losses), () => {
+      this.#known.delete(address)
+      this.#events.askAgain(address)
+    })
+    this.#known.set(address, { is: 'lost', timer })
+  }
+
   /** A stream to `address` got through: what MOVED said holds. */
   reached(address: string): void {
+    this.#losses.delete(address)
     const known = this.#known.get(address)
     if (known?.is === 'at' && known.moves > 0) this.#known.set(address, { ...known, moves: 0 })
   }
@@ -205,8 +221,8 @@ export class Homes {
   // ---- home ----
 
   #homeNode(): string | undefined {
-    const link = this.#leaving?.isUp ? this.#leaving : this.#home.is === 'up' ? this.#home.link : undefined
-    return link?.state.is === 'up' ? link.state.welcome.node : undefined
+    if (this.#leaving?.isUp) return nodeOf(this.#leaving)
+    return this.#home.is === 'up' ? nodeOf(this.#home.link) : undefined
   }
 
   #becomeHomeless(): void {
@@ -361,9 +377,12 @@ export class Homes {
       'visit',
       (dial) => {
         visit.dial = dial
+        if (dial.is === 'up') visit.tries = 0
       },
       (error) => {
         if (this.#isStopped || this.#visits.get(node) !== visit) return
+        // It was up: whether that relay still lives, and who is at home there, the directory knows best.
+        if (visit.dial.is === 'idle') return this.#visitLost(node)
         const isOver = error.code === 'timeout' || error.code === 'goodbye' || error.code === 'draining'
         if (isOver || visit.tries >= MAX_VISIT_TRIES) return this.#visitLost(node)
         const timer = this.#options.clock.after(this.#backoff(visit.tries), () =>
@@ -371,15 +390,16 @@ export class Homes {
         )
         visit.dial = { is: 'waiting', timer }
       },
+      node,
     )
   }
 
   /** Whoever was reached there is asked for again at our home, where the directory is known. */
   #visitLost(node: string): void {
     this.#visits.delete(node)
-    for (const [address, known] of this.#known)
-      if (known.is === 'at' && known.node === node) this.#known.delete(address)
-    if (this.#home.is === 'up') this.#events.linkUp(this.#home.link, false)
+    for (const [address, known] of this.#known) {
+      if (known.is === 'at' && known.node === node) this.#loseSight(address)
+    }
   }
 
   // ---- any ----
@@ -390,12 +410,16 @@ export class Homes {
     return most * (0.5 + this.#options.random() / 2) // jitter: a thousand functions must not dial together
   }
 
-  /** Dials `url`; `set` follows where the dial stands, `failed` hears why it did not come up. */
+  /**
+   * Dials `url`; `set` follows where the dial stands, `failed` hears why it did not come up.
+   * `expected`: the relay that a visit is for.
+   */
   #dial(
     url: string,
     mode: 'attach' | 'visit',
     set: (dial: Dial) => void,
     failed: (error: RelayError) => void,
+    expected?: string,
   ): void {
     const abort = new AbortController()
     const { handshakeMs } = this.#limits
@@ -431,12 +455,13 @@ export class Homes {
         { ...this.#tuning, handshakeMs: limitMs },
         {
           up: (up) => {
+            if (expected !== undefined && nodeOf(up) !== expected) {
+              return up.close('goodbye', `looked for ${expected}`) // it started again: who was at home there is not
+            }
             isUp = true
             set({ is: 'up', link: up })
             if (mode === 'attach') this.#homeUp(up)
-            else {
-              this.#events.linkUp(up, false)
-            }
+            else this.#events.linkUp(up, false)
           },
           down: (down, error) => {
             if (!isUp) return failed(error)
@@ -478,4 +503,8 @@ function endDial(dial: Dial): void {
     dial.abort.abort()
   } else if (dial.is === 'waiting') dial.timer.cancel()
   else if (dial.is === 'shaking' || dial.is === 'up') dial.link.close('goodbye', 'the endpoint is over')
+}
+
+function nodeOf(link: Link): string | undefined {
+  return link.state.is === 'up' ? link.state.welcome.node : undefined
 }

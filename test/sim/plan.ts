@@ -70,10 +70,10 @@ const script: fc.Arbitrary<Script> = fc.record(
     writes: fc.oneof(
       { arbitrary: fc.constantFrom(0, 1), weight: 4 },
       { arbitrary: fc.integer({ min: 2, max: 400 }), weight: 8 },
-      { arbitrary: fc.integer({ min: 2, max: 5_000 }), weight: 8 },
-      { arbitrary: fc.integer({ min: 2, max: 60_000 }), weight: 1 },
+      { arbitrary: fc.integer({ min: 2, max: 4_000 }), weight: 7 },
+      { arbitrary: fc.integer({ min: 2, max: 40_000 }), weight: 1 },
     ),
-    pieceBytes: fc.constantFrom(10_000, 1_000, 200),
+    pieceBytes: fc.constantFrom(10_000, 1_000, 300),
     pauseMs: fc.constantFrom(0, 0, 0, 20),
     readDelayMs: fc.constantFrom(0, 0, 0, 1, 10),
     freezeAt: fc.integer({ min: 1, max: 2_000 }),
@@ -158,8 +158,8 @@ const world = {
   seed: fc.integer({ min: 0, max: 0x7fff_ffff }),
   class: fc.constantFrom<TrafficClass[]>('bulk', 'urgent'),
   latencyMs: fc.constantFrom(1, 0, 20),
-  kernelBytes: fc.constantFrom(65_536, 4_000, 600),
-  readBytes: fc.constantFrom(16_384, 2_000, 300),
+  kernelBytes: fc.constantFrom(65_536, 4_000, 1_000),
+  readBytes: fc.constantFrom(16_384, 2_000, 500),
   endpoints: fc.integer({ min: 2, max: 3 }),
   floorBytes: fc.constantFrom(16_384, 1_000, 100),
   windowBytes: fc.constantFrom(65_536, 4_096, 200),
@@ -239,3 +239,10 @@ export const roughHomePlans: fc.Arbitrary<Plan> = fc.record({
     ),
   ),
 })
+
+export const planKinds = {
+  gentle: gentlePlans,
+  rough: roughPlans,
+  homes: homePlans,
+  'rough-homes': roughHomePlans,
+}

@@ -22,6 +22,9 @@ class Event implements Timer {
 /** Promise jobs that one event may need to settle: the longest chain of the core has about ten. */
 const PROMISE_TURNS = 20
 
+/** More than any schedule needs: who goes on after that goes in circles. */
+const MAX_EVENTS = 500_000
+
 export class SimClock implements Clock {
   #nowMs = 1_000
   #order = 0
@@ -67,6 +70,7 @@ export class SimClock implements Clock {
       next.callback = undefined
       if (next.atMs > this.#nowMs) this.#nowMs = next.atMs
       this.ran += 1
+      if (this.ran > MAX_EVENTS) throw new Error(`no rest after ${MAX_EVENTS} events, at ${this.#nowMs} ms`)
       callback()
       if (this.#unsettled || this.settlesAlways > 0) await this.#settle()
       if (isDone?.()) return
