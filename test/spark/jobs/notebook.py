@@ -37,9 +37,10 @@ def run(client, code, until, seconds=240):
             continue
         if message["msg_type"] == "error":
             raise RuntimeError("\n".join(message["content"]["traceback"]))
-        if message["msg_type"] == "stream":
+        # Spark's progress bar comes as stderr, without ends of lines.
+        if message["msg_type"] == "stream" and message["content"]["name"] == "stdout":
             output += message["content"]["text"]
-            for line in output.split("\n"):
+            for line in output.split("\n")[:-1]:
                 if line.startswith(until):
                     return line
     raise TimeoutError(output)
