@@ -5,7 +5,7 @@
 import { chmodSync, mkdirSync, realpathSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import type { FunctionPayload } from '../../executor-shim/payload.ts'
 import { cacheDir } from '../cache-dir.ts'
@@ -164,14 +164,13 @@ export class LocalProvider implements FunctionProvider {
     const sockets = payload.relays
       .filter((url) => url.startsWith('unix:'))
       .map((url) => socketPlace(url.slice('unix:'.length)))
-    const logs = realpathSync(logDir)
-    const hideLogs = !isTooWide(logs, [process.cwd(), homedir(), ...programs])
+    // Other jobs of this user work below the same root.
+    const ours = [realpathSync(logDir), dirname(this.#runFolder)]
+    const narrow = ours.filter((path) => !isTooWide(path, [process.cwd(), homedir(), ...programs]))
     return [
       ...sharedFolders(),
       { path: '/tmp', is: 'hide', kind: 'folder', empty: { mode: '1777', bytes: 0, source: folder } },
-      ...mark(this.#runFolder, 'hide'),
-      ...(hideLogs ? mark(logs, 'hide') : []),
-      ...hide.flatMap((path) => mark(path, 'hide')),
+      ...[this.#runFolder, ...narrow, ...hide].flatMap((path) => mark(path, 'hide')),
       ...[...programs, ...sockets, ...keep, this.#compileCache ?? ''].flatMap((path) => mark(path, 'keep')),
     ]
   }

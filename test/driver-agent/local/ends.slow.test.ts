@@ -4,6 +4,7 @@ import { chown } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { type ProcessRow, processRow } from '../../../driver-agent/local/process-table.ts'
 import { processesMarked, startFunction, until } from '../../helper/local-function.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -25,38 +26,60 @@ function newMark(): { readonly env: Record<string, string>; readonly text: strin
   return { env: { TEST_MARK: value }, text: `TEST_MARK=${value}` }
 }
 
-function programOf(pid: number): string {
-  return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').slice(0, 2).join(' ')
+/** A function whose program is a shell, from the outside in. A worker is a shell too until it has become `sleep`. */
+interface Chain {
+  readonly unshare: number
+  readonly processOne: number
+  readonly program: number
+  readonly workers: readonly number[]
+}
+
+/** Settles when the function has `workers` workers that sleep. */
+async function chainOf(mark: string, workers: number): Promise<Chain> {
+  let rows: readonly ProcessRow[] = []
+  const sleepers = () => rows.filter(({ pid }) => isSleep(pid)).map(({ pid }) => pid)
+  const isSettled = () => {
+    rows = processesMarked(mark).flatMap((pid) => processRow(pid) ?? [])
+    return sleepers().length === workers && rows.length === workers + 3
+  }
+  await until(isSettled, 5000, 'all workers sleep')
+  const childOf = (parent: number) =>
+    rows.find((row) => row.parent === parent && !isSleep(row.pid))?.pid ?? Number.NaN
+  const pids = new Set(rows.map(({ pid }) => pid))
+  const unshare = rows.find(({ parent }) => !pids.has(parent))?.pid ?? Number.NaN
+  const processOne = childOf(unshare)
+  return { unshare, processOne, program: childOf(processOne), workers: sleepers() }
+}
+
+function isSleep(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('sleep\0')
+  } catch {
+    return false // gone
+  }
 }
 
 describe.each(users)('a function of user %s', (user) => {
-  it.each([
-    ['the agent', undefined],
-    ['unshare', /^unshare /],
-    ['process 1', /^sh -c script=|^sh -c$/],
-    ['the program', /^sh -c sleep|^sh -c$/],
-  ])('leaves nothing behind when %s is killed', async (_, victim) => {
-    const mark = newMark()
-    const root = await workRoot(user)
-    const started = startFunction({ command: family, env: mark.env, workRoot: root }, user)
-    await started.ready
-    const all = processesMarked(mark.text)
-    expect(all.length).toBe(5) // unshare, process 1, the program and its two
-    if (victim === undefined) started.agent.kill('SIGKILL')
-    else {
-      const pid = all
-        .filter((candidate) => victim.test(programOf(candidate)))
-        .at(victim.source.includes('sleep') ? -1 : 0)
-      if (pid === undefined) throw new Error(`no such process among ${all.map(programOf).join(', ')}`)
-      process.kill(pid, 'SIGKILL')
-      expect((await started.end).why).toBe('crashed')
-    }
-    await until(() => processesMarked(mark.text).length === 0, 10_000, 'all processes gone')
-    if (victim !== undefined) {
-      await started.closed
-      expect(readdirSync(root)).toEqual([])
-    }
-  })
+  it.each(['agent', 'unshare', 'processOne', 'program'] as const)(
+    'leaves nothing behind when its %s is killed',
+    async (victim) => {
+      const mark = newMark()
+      const root = await workRoot(user)
+      const started = startFunction({ command: family, env: mark.env, workRoot: root }, user)
+      await started.ready
+      const chain = await chainOf(mark.text, 2)
+      if (victim === 'agent') started.agent.kill('SIGKILL')
+      else {
+        process.kill(chain[victim], 'SIGKILL')
+        expect((await started.end).why).toBe('crashed')
+      }
+      await until(() => processesMarked(mark.text).length === 0, 10_000, 'all processes gone')
+      if (victim !== 'agent') {
+        await started.closed
+        expect(readdirSync(root)).toEqual([])
+      }
+    },
+  )
 
   it('goes on when one of its workers is killed', async () => {
     const mark = newMark()
@@ -66,8 +89,8 @@ describe.each(users)('a function of user %s', (user) => {
       user,
     )
     await started.ready
-    const worker = processesMarked(mark.text).find((pid) => programOf(pid) === 'sleep 300')
-    process.kill(worker as number, 'SIGKILL')
+    const [worker = Number.NaN] = (await chainOf(mark.text, 1)).workers
+    process.kill(worker, 'SIGKILL')
     expect(await started.end).toEqual({ why: 'exited', code: 7 })
   })
 
