@@ -105,6 +105,8 @@ export class RelayNode {
   #lastRenewalMs = 0
   readonly #placement: Placement
   #announcedMs = 0
+  /** Endpoints that stay here, while the directory is asked for their leases: load that is coming. */
+  #admitting = 0
   #forwardedAtAnnounce = 0
   #bytesPerSecond = 0
   #askedAgainMs = 0
@@ -295,7 +297,8 @@ export class RelayNode {
       throw new RelayError('overloaded', `over ${this.limits.maxLinks} links`)
     let lease: Lease | undefined
     if (hello.mode === 'attach') {
-      lease = await this.#options.directory.claim(
+      this.#admitting += 1
+      const claiming = this.#options.directory.claim(
         { app: who.app, address: who.address, class: who.class },
         {
           node: this.#options.node,
@@ -306,6 +309,9 @@ export class RelayNode {
         },
         this.limits.leaseMs,
       )
+      lease = await claiming.finally(() => {
+        this.#admitting -= 1
+      })
     }
     if (link.state.is !== 'verifying') {
       // It left while the directory was asked: its lease must not outlive it.
@@ -343,7 +349,7 @@ export class RelayNode {
     const why = this.#whyElsewhere(who.class)
     if (isPlaced && (why === 'load' || why === 'class')) return false
     const own = {
-      links: this.#attachedLinks,
+      links: this.#attachedLinks + this.#admitting,
       bytesPerSecond: this.#bytesPerSecond,
       takes: why === 'load',
     }
