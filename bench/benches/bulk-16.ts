@@ -17,6 +17,7 @@ export const bulk16: Bench = {
   setup: '16 streams one way, plain TCP, writes of 256 KiB; CPU time of each process apart',
   contestants: contestants(
     'ours',
+    'ours-apart',
     'ours-unix',
     'haproxy',
     'haproxy-splice',

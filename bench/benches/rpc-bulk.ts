@@ -15,7 +15,7 @@ export const rpcBulk: Bench = {
   name: 'rpc-bulk',
   question: 'How long does a small request take beside 16 bulk streams?',
   setup: 'request 128 B, reply 512 B on an urgent stream, beside 16 bulk streams of the same endpoints',
-  contestants: contestants('ours', 'haproxy', 'rathole', 'bore', 'yamux', 'wstunnel', 'ssh'),
+  contestants: contestants('ours', 'ours-apart', 'haproxy', 'rathole', 'bore', 'yamux', 'wstunnel', 'ssh'),
   columns: [
     { key: 'p50Ms', head: 'p50 ms', digits: 2, better: 'less' },
     { key: 'p99Ms', head: 'p99 ms', digits: 2, better: 'less' },

@@ -23,6 +23,8 @@ export interface OursOptions {
   /** Another checkout of ours. */
   readonly root?: string
   readonly needs?: readonly string[]
+  /** Two relay processes, one a class, with their directory in Redis: as `relay --classes` has it. */
+  readonly hasClassesApart?: boolean
   /** Endpoints run as a bundle, as in a function. */
   readonly isBundled?: boolean
 }

@@ -21,8 +21,16 @@ export const oursWss = ours({
   needs: ['openssl'],
 })
 
+export const oursApart = ours({
+  name: 'ours-apart',
+  note: 'two relay processes, one a class (`--classes`), directory in Redis',
+  hasClassesApart: true,
+  needs: ['redis-server'],
+})
+
 const all: readonly Contestant[] = [
   native,
+  oursApart,
   oursUnix,
   oursTls,
   oursWs,

@@ -72,22 +72,43 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
   }
   const hasTls = scheme === 'tls' || scheme === 'wss'
   const tls = hasTls ? selfSigned(bed) : undefined
-  const args = ['relay', '--announce', '--max-links', 40_000, '--max-unauthenticated', 1_000]
-  args.push('--listen', scheme === 'unix' ? `unix:${bed.dir}/relay.sock` : '127.0.0.1:0')
+  const args: (string | number)[] = ['--max-links', 40_000, '--max-unauthenticated', 1_000]
   if (tls !== undefined) args.push('--tls-cert', tls.cert, '--tls-key', tls.key)
-  const relay = bed.start(
-    'relay',
-    process.execPath,
-    [...profileFlags(bed, 'relay'), join(at, 'cli/main.ts'), ...args],
-    { stdio: 'pipes', env },
-  )
-  const { listening } = await announcement<{ listening: string[] }>(bed, relay)
-  const bound = listening[0] as string
-  const port = Number(/:(\d+)$/.exec(bound)?.[1])
-  const urlOf = async (isDelayed: boolean): Promise<string> =>
-    scheme === 'unix'
-      ? `unix:${bed.dir}/relay.sock`
-      : `${scheme}://${isDelayed ? await bed.hop(port) : `127.0.0.1:${port}`}`
+  const startRelay = async (more: readonly (string | number)[], socket: string): Promise<string> => {
+    const listen = scheme === 'unix' ? `unix:${bed.dir}/${socket}` : '127.0.0.1:0'
+    const words = ['relay', '--announce', '--listen', listen, ...args, ...more]
+    const main = [...profileFlags(bed, 'relay'), join(at, 'cli/main.ts'), ...words]
+    const relay = bed.start('relay', process.execPath, main, { stdio: 'pipes', env })
+    const { listening } = await announcement<{ listening: string[] }>(bed, relay)
+    return listening[0] as string
+  }
+  const bound: string[] = []
+  if (options.hasClassesApart) {
+    const redis = await bed.port()
+    bed.start('helper', 'redis-server', [
+      '--port',
+      redis,
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--dir',
+      bed.dir,
+    ])
+    await bed.listening(redis)
+    for (const one of ['urgent', 'bulk']) {
+      const directory = ['--redis', `redis://127.0.0.1:${redis}`, '--classes', one]
+      bound.push(await startRelay(directory, `${one}.sock`))
+    }
+  } else bound.push(await startRelay([], 'relay.sock'))
+  const urlsOf = (isDelayed: boolean): Promise<string[]> =>
+    Promise.all(
+      bound.map(async (url) => {
+        if (scheme === 'unix') return url
+        const port = Number(/:(\d+)$/.exec(url)?.[1])
+        return `${scheme}://${isDelayed ? await bed.hop(port) : `127.0.0.1:${port}`}`
+      }),
+    )
 
   return {
     async endpoint(role, wishes) {
@@ -98,7 +119,7 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
         endpoints: await Promise.all(
           wishes.map(async (wish) => ({
             address: virtual(wish.index),
-            relays: [await urlOf(wish.isDelayed ?? false)],
+            relays: await urlsOf(wish.isDelayed ?? false),
             dials: wish.dials ?? [],
             serves: wish.serves ?? [],
             bulkThread: wish.bulkThread ?? true,
