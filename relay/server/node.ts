@@ -506,7 +506,8 @@ export class RelayNode {
       const key = { app: residence.app, address: residence.address, class: residence.class }
       this.#options.directory.lookup(key).then(
         (lease) => {
-          if (residence.state !== state || lease === undefined || lease.node === this.#options.node) return
+          if (!this.#isStill(residence, state)) return
+          if (lease === undefined || lease.node === this.#options.node) return
           if (!this.#lives(lease.node)) return
           state.grace.cancel()
           this.#atHomeElsewhere(residence, lease)
@@ -787,6 +788,15 @@ export class RelayNode {
     if (link.isUp) this.#watch(link, who.address, who.incarnation)
   }
 
+  /** Nothing has happened to it while the directory was asked. */
+  #isStill(residence: Residence, state: ResidenceState): boolean {
+    const { app, address, class: trafficClass } = residence
+    return (
+      residence.state === state &&
+      this.#residences.get(residenceKey(app, address, trafficClass)) === residence
+    )
+  }
+
   /** Grace is over; the directory has the last word, and if it cannot be asked nobody is given up. */
   #graceOver(residence: Residence): void {
     const { state } = residence
@@ -794,7 +804,7 @@ export class RelayNode {
     const key = { app: residence.app, address: residence.address, class: residence.class }
     this.#options.directory.lookup(key).then(
       (lease) => {
-        if (residence.state !== state) return // it came back while we asked
+        if (!this.#isStill(residence, state)) return // it came back while we asked, or was found elsewhere
         if (lease === undefined) return this.#giveUp(residence, 'grace', [])
         if (lease.node !== this.#options.node) return this.#atHomeElsewhere(residence, lease)
         // A lease of ours that is not the one that was lost: it is attaching at this moment.
@@ -803,7 +813,7 @@ export class RelayNode {
         this.#giveUp(residence, 'grace', [])
       },
       () => {
-        if (residence.state !== state) return
+        if (!this.#isStill(residence, state)) return
         this.metrics.directoryFailures += 1
         this.#graceLonger(residence, state)
       },

@@ -4,7 +4,8 @@
  */
 import { Packr } from 'msgpackr'
 import { violation } from './errors.ts'
-import { FrameType, HEADER_BYTES, MAX_CONTROL_BYTES, writeHeader } from './header.ts'
+import { FrameType, HEADER_BYTES, MAX_CONTROL_BYTES, MAX_LABEL, writeHeader } from './header.ts'
+import { isPlainMsgpack } from './msgpack-shape.ts'
 
 /** Traffic class of a link and of all streams on it. */
 export type TrafficClass = 'urgent' | 'bulk'
@@ -155,6 +156,7 @@ export function encodeSignal(type: number, label: number, offset: number): Buffe
 type Fields = Readonly<Record<string, unknown>>
 
 function unpack(frame: string, payload: Buffer): Fields {
+  if (!isPlainMsgpack(payload)) throw violation(`${frame} is not plain msgpack`)
   let value: unknown
   try {
     value = packr.unpack(payload)
@@ -194,7 +196,7 @@ function numbers(frame: string, value: unknown, count: number): readonly number[
   if (!Array.isArray(value) || value.length !== count)
     throw violation(`${frame} entry must have ${count} numbers`)
   for (const number of value) {
-    if (typeof number !== 'number' || !Number.isInteger(number) || number < 0) {
+    if (typeof number !== 'number' || !Number.isSafeInteger(number) || number < 0) {
       throw violation(`${frame} entry must hold integers from 0 to 2^53 - 1`)
     }
   }
@@ -292,7 +294,8 @@ export function decodeResume(payload: Buffer): Resume {
       number,
       number,
     ]
-    if (label === 0 || port > 65535) throw violation('RESUME entry has label 0 or a port over 65535')
+    assertLabel('RESUME', label)
+    if (port > 65535) throw violation(`RESUME entry has port ${port}`)
     return { label, id, generation, received, limit, port }
   })
   return {
@@ -324,6 +327,7 @@ export function decodeResumed(payload: Buffer): Resumed {
       number,
       number,
     ]
+    assertLabel('RESUMED', label)
     const status =
       number === resumedStatuses.live ? 'live' : number === resumedStatuses.ended ? 'ended' : 'lost'
     return { label, generation, status, received, limit }
@@ -352,7 +356,13 @@ export function decodeMoved(payload: Buffer): Moved {
 
 function labelList(frame: string, fields: Fields): readonly number[] {
   const labels = list(frame, fields, 'labels')
-  return numbers(`${frame}.labels`, labels, labels.length)
+  const checked = numbers(`${frame}.labels`, labels, labels.length)
+  for (const label of checked) assertLabel(frame, label)
+  return checked
+}
+
+function assertLabel(frame: string, label: number): void {
+  if (label < 1 || label > MAX_LABEL) throw violation(`${frame} names label ${label}`)
 }
 
 export function encodeRouteDown(down: RouteDown): Buffer {
