@@ -2,18 +2,16 @@
  * Dials a relay by URL and answers a pipe: `tcp://h:p`, `tls://h:p`, `unix:/path` (native),
  * `ws://h:p/link`, `wss://h:p/link`. What relay/endpoint is given as its PipeDialer.
  */
-import { readFileSync } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
 import net from 'node:net'
 import tls from 'node:tls'
-import { WebSocket } from 'ws'
 import type { PipeDialer } from '../endpoint/types.ts'
 import { ALPN, PREAMBLE } from '../wire/header.ts'
+import { caOf, DialError, dialErrorOf } from './dial-error.ts'
 import type { Pipe } from './pipe.ts'
 import { SlabPool } from './slab.ts'
 import { SocketPipe } from './socket-pipe.ts'
 import { type OnRead, readDialled } from './socket-reader.ts'
-import { LINK_PATH, MAX_PAYLOAD_BYTES, WebSocketPipe, zeroMask } from './websocket-pipe.ts'
+import { LINK_PATH } from './websocket-pipe.ts'
 
 export interface PipeDialerOptions {
   /** PEM file of the private CA that signed the relay's certificate; absent: Node's own roots. Read at every dial. */
@@ -24,24 +22,14 @@ export interface PipeDialerOptions {
   readonly yieldWhen?: () => boolean
 }
 
-/** Why no pipe came: the code says whose fault, the sentence how to mend it. */
-export class DialError extends Error {
-  override readonly name = 'DialError'
-  /** `url`: not a relay's URL. `file`: the CA file. `network`: not reached. `tls`: certificate or ALPN. `http`: no upgrade. */
-  readonly code: 'url' | 'file' | 'network' | 'tls' | 'http'
-
-  constructor(code: DialError['code'], detail: string, options?: ErrorOptions) {
-    super(detail, options)
-    this.code = code
-  }
-}
+export { DialError } from './dial-error.ts'
 
 /** Where a URL leads. */
 export type RelayUrl = NativeUrl | WebUrl
 type NativeUrl =
   | { readonly is: 'unix'; readonly path: string }
   | { readonly is: 'tcp' | 'tls'; readonly host: string; readonly port: number }
-type WebUrl = { readonly is: 'ws' | 'wss'; readonly url: string }
+export type WebUrl = { readonly is: 'ws' | 'wss'; readonly url: string }
 
 /** Throws DialError `url` for what no relay can have. */
 export function parseRelayUrl(text: string): RelayUrl {
@@ -75,20 +63,13 @@ export function createPipeDialer(options: PipeDialerOptions = {}): PipeDialer {
     async dial(text, signal) {
       const url = parseRelayUrl(text)
       signal.throwIfAborted()
-      if ('url' in url) return dialWebSocket(url, options, signal)
+      if ('url' in url) {
+        // Loaded when it is asked for: with Node's HTTP it is 11 MiB of every function's memory.
+        const { dialWebSocket } = await import('./dial-websocket.ts')
+        return dialWebSocket(url, options, signal)
+      }
       return dialNative(url, pool, options, signal)
     },
-  }
-}
-
-function caOf(options: PipeDialerOptions): { ca?: Buffer } {
-  if (options.tlsCaFile === undefined) return {}
-  try {
-    return { ca: readFileSync(options.tlsCaFile) }
-  } catch (cause) {
-    throw new DialError('file', `--tls-ca ${options.tlsCaFile} cannot be read: ${(cause as Error).message}`, {
-      cause,
-    })
   }
 }
 
@@ -149,57 +130,4 @@ function connect(url: NativeUrl, ca: { ca?: Buffer }, onread: OnRead): net.Socke
     ...ca,
     onread,
   } as tls.ConnectionOptions)
-}
-
-function dialErrorOf(name: string, error: NodeJS.ErrnoException, isSecure: boolean): DialError {
-  if (error instanceof DialError) return error
-  const code = /^Unexpected server response/.test(error.message)
-    ? 'http' // ws gives it no code
-    : isSecure && isTlsFault(error)
-      ? 'tls'
-      : 'network'
-  return new DialError(code, `${name}: ${error.message || error.code}`, { cause: error })
-}
-
-/** Certificates and handshakes have codes of OpenSSL's; the network's are of the E… kind. */
-function isTlsFault(error: NodeJS.ErrnoException): boolean {
-  return error.code !== undefined && (error.code.startsWith('ERR_') || !/^E[A-Z]+$/.test(error.code))
-}
-
-function dialWebSocket(url: WebUrl, options: PipeDialerOptions, signal: AbortSignal): Promise<Pipe> {
-  const isSecure = url.is === 'wss'
-  const webSocket = new WebSocket(url.url, {
-    perMessageDeflate: false,
-    maxPayload: MAX_PAYLOAD_BYTES,
-    skipUTF8Validation: true,
-    ...(isSecure ? { generateMask: zeroMask, minVersion: 'TLSv1.2', ...caOf(options) } : {}),
-  })
-  return new Promise((resolve, reject) => {
-    let response: IncomingMessage | undefined
-    const settle = (error?: Error): void => {
-      signal.removeEventListener('abort', handleAbort)
-      webSocket.off('open', handleOpen)
-      webSocket.off('error', handleError)
-      if (error === undefined) return
-      webSocket.on('error', () => {}) // terminate() before the upgrade tells of it, once more
-      webSocket.terminate()
-      reject(error)
-    }
-    const handleOpen = (): void => {
-      settle()
-      const socket = (response as IncomingMessage).socket // `upgrade` comes before `open`
-      socket.setNoDelay(true)
-      resolve(new WebSocketPipe({ name: url.url, webSocket, socket }))
-    }
-    const handleError = (error: Error): void => {
-      settle(dialErrorOf(url.url, error, isSecure))
-    }
-    const handleAbort = (): void => settle(signal.reason)
-    signal.addEventListener('abort', handleAbort, { once: true })
-    webSocket.once('upgrade', (from) => {
-      response = from
-    })
-    webSocket.once('open', handleOpen)
-    webSocket.once('error', handleError)
-  })
 }
