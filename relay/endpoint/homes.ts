@@ -139,6 +139,7 @@ export class Homes {
   moved(link: Link, moved: Moved): void {
     const before = this.#known.get(moved.to)
     if (before?.is === 'lost') return
+    if (moved.urls.length === 0) return this.#loseSight(moved.to) // that relay cannot say: ours may
     const isTurn = before === undefined || nodeOf(link) === before.node
     const moves = (before?.moves ?? 0) + (isTurn ? 1 : 0)
     if (moves > MAX_MOVES) return this.#loseSight(moved.to)

@@ -483,9 +483,20 @@ export class RelayNode {
         // Nothing is known, so nothing is refused: it waits as if the address were in grace.
         this.metrics.directoryFailures += 1
         const waiting = ends.filter((end) => end.ask !== undefined && end.link.isUp)
-        if (waiting.length > 0) this.#park(this.#expect(key, ''), waiting)
+        const staying = this.#sendHome(key.address, waiting)
+        if (staying.length > 0) this.#park(this.#expect(key, ''), staying)
       },
     )
+  }
+
+  /**
+   * The directory cannot be asked here. Visitors have a home that may know more: they are sent
+   * there, by a MOVED that names no place. Answers those who have only us.
+   */
+  #sendHome(to: string, ends: readonly RouteEnd[]): RouteEnd[] {
+    const visitors = ends.filter((end) => end.link.who.mode === 'visit')
+    this.#redirect(to, visitors, { node: this.#options.node, urls: [], epoch: 0 })
+    return ends.filter((end) => end.link.who.mode === 'attach')
   }
 
   /**
@@ -514,6 +525,12 @@ export class RelayNode {
         },
         () => {
           this.metrics.directoryFailures += 1
+          if (!this.#isStill(residence, state)) return
+          const waiting = [...residence.parked]
+          const staying = new Set(this.#sendHome(residence.address, waiting))
+          for (const end of waiting) {
+            if (!staying.has(end) && residence.parked.delete(end)) this.metrics.parkedOpens -= 1
+          }
         },
       )
     }
@@ -575,7 +592,7 @@ export class RelayNode {
     }
   }
 
-  #redirect(to: string, ends: readonly RouteEnd[], lease: Lease): void {
+  #redirect(to: string, ends: readonly RouteEnd[], lease: Pick<Lease, 'node' | 'urls' | 'epoch'>): void {
     const byLink = groupBy(ends, (end) => end.link)
     for (const [link, group] of byLink) {
       for (const batch of batches(group)) {

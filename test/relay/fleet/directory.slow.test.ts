@@ -1,0 +1,107 @@
+/** Redis dies, hangs, comes back empty, fails over, or is cut off from a relay: running streams go on. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { Fleet, type FleetEndpoint, type FleetOptions, finishAll } from '../../helper/fleet.ts'
+import { eventually, startSentinels, whyNoRedis } from '../../helper/redis.ts'
+
+const reason = whyNoRedis()
+
+async function fleetOf(options: FleetOptions = {}): Promise<Fleet> {
+  const fleet = await Fleet.start(options)
+  onTestFinished(() => fleet.stop())
+  return fleet
+}
+const homesOf = (endpoints: readonly FleetEndpoint[]): string[] => endpoints.map((one) => one.homes.join(' '))
+const tell = (what: string, ms: number): void => console.log(`${what}: longest stall ${Math.round(ms)} ms`)
+
+describe.skipIf(reason !== undefined)('three relays', () => {
+  it('keep all streams while Redis is gone for longer than half a lease and returns empty', async () => {
+    const fleet = await fleetOf()
+    const endpoints = await fleet.attached(6)
+    const before = homesOf(endpoints)
+    const streams = await fleet.ring(endpoints)
+    await fleet.redis?.kill()
+    await eventually('no relay is ready', async () => {
+      return (await Promise.all(fleet.relays.map((one) => one.isReady()))).every((ready) => !ready)
+    })
+    const late = fleet.endpoint()
+    await sleep(12_000)
+    const asked = await Promise.all(
+      fleet.relays.map((one) => one.figure('slr_relay_go_aways_total', 'why="cut-off"')),
+    )
+    expect(asked.reduce((sum, one) => sum + one, 0)).toBe(6)
+    expect(homesOf(endpoints)).toEqual(before) // asked to move, nobody could
+    expect(late.isAttached).toBe(false)
+    await fleet.redis?.start()
+    const began = performance.now()
+    await eventually(
+      'the leases are there again',
+      () => {
+        const keys = fleet.redis?.tryCli('keys', 'slr:*:bulk') ?? ''
+        return endpoints.every((one) => keys.includes(one.address))
+      },
+      5_000,
+    )
+    console.log(`leases rebuilt ${Math.round(performance.now() - began)} ms after an empty return`)
+    await eventually('who had to wait is attached', () => late.isAttached, 10_000)
+    const streamOfLate = await fleet.stream(late, endpoints[0] as FleetEndpoint)
+    const stallMs = await finishAll([...streams, streamOfLate])
+    tell('Redis killed for 12 s', stallMs)
+    expect(stallMs).toBeLessThan(1_000)
+  })
+
+  it('keep all streams while Redis hangs, and nobody moves', async () => {
+    const fleet = await fleetOf()
+    const endpoints = await fleet.attached(6)
+    const before = homesOf(endpoints)
+    const streams = await fleet.ring(endpoints)
+    fleet.redis?.hang()
+    await sleep(12_000)
+    expect(homesOf(endpoints)).toEqual(before)
+    fleet.redis?.goOn()
+    await sleep(3_000)
+    const stallMs = await finishAll(streams)
+    tell('Redis stopped for 12 s', stallMs)
+    expect(stallMs).toBeLessThan(1_000)
+  })
+
+  it('lose no byte when one is cut off from Redis: its endpoints move, those of the others stay', async () => {
+    const fleet = await fleetOf()
+    const endpoints = await fleet.attached(9)
+    const streams = await fleet.ring(endpoints)
+    const cut = fleet.relays[0]
+    if (cut === undefined) throw new Error('no relay')
+    const homes = await Promise.all(endpoints.map((one) => fleet.homeOf(one)))
+    const there = endpoints.filter((_, i) => homes[i] === cut)
+    const elsewhere = endpoints.filter((_, i) => homes[i] !== cut)
+    expect(there.length).toBeGreaterThan(0)
+    const stayed = homesOf(elsewhere)
+    cut.path?.cut()
+    await eventually('its endpoints have moved', () => there.every((one) => one.homes.length === 2), 15_000)
+    expect(homesOf(elsewhere)).toEqual(stayed)
+    expect(await cut.figure('slr_relay_links', 'state="attached"')).toBe(0)
+    await sleep(1_000)
+    const stallMs = await finishAll(streams)
+    tell('one relay cut off from Redis', stallMs)
+    expect(stallMs).toBeLessThan(1_000)
+    cut.path?.mend()
+    await eventually('it is ready again', () => cut.isReady(), 5_000)
+  })
+
+  it('go on through a failover of Sentinels', async () => {
+    const group = await startSentinels()
+    onTestFinished(() => group.stop())
+    const fleet = await fleetOf({ redisUrl: group.url })
+    const endpoints = await fleet.attached(6)
+    const before = homesOf(endpoints)
+    const streams = await fleet.ring(endpoints)
+    await group.servers[0]?.kill()
+    const late = fleet.endpoint()
+    await eventually('a new endpoint gets in', () => late.isAttached, 20_000)
+    const more = await fleet.stream(late, endpoints[3] as FleetEndpoint)
+    expect(homesOf(endpoints)).toEqual(before)
+    const stallMs = await finishAll([...streams, more])
+    tell('failover', stallMs)
+    expect(stallMs).toBeLessThan(1_000)
+  })
+})
