@@ -3,7 +3,7 @@
  * `ws://h:p/link`, `wss://h:p/link`. What relay/endpoint is given as its PipeDialer.
  */
 import net from 'node:net'
-import tls from 'node:tls'
+import type tls from 'node:tls'
 import type { PipeDialer } from '../endpoint/types.ts'
 import { ALPN, PREAMBLE } from '../wire/header.ts'
 import { caOf, DialError, dialErrorOf } from './dial-error.ts'
@@ -68,13 +68,16 @@ export function createPipeDialer(options: PipeDialerOptions = {}): PipeDialer {
         const { dialWebSocket } = await import('./dial-websocket.ts')
         return dialWebSocket(url, options, signal)
       }
-      return dialNative(url, pool, options, signal)
+      // TLS is 3 MiB: loaded when it is asked for, too.
+      const tlsModule = url.is === 'tls' ? await import('node:tls') : undefined
+      return dialNative(url, tlsModule, pool, options, signal)
     },
   }
 }
 
 function dialNative(
   url: NativeUrl,
+  tlsModule: typeof tls | undefined,
   pool: SlabPool,
   options: PipeDialerOptions,
   signal: AbortSignal,
@@ -84,7 +87,11 @@ function dialNative(
   const pipe = new SocketPipe({
     name,
     open: ({ onBytes }) =>
-      readDialled((onread) => connect(url, ca, onread), { pool, onBytes, yieldWhen: options.yieldWhen }),
+      readDialled((onread) => connect(url, tlsModule, ca, onread), {
+        pool,
+        onBytes,
+        yieldWhen: options.yieldWhen,
+      }),
   })
   const socket = pipe.socket
   return new Promise((resolve, reject) => {
@@ -100,7 +107,7 @@ function dialNative(
       }
     }
     const handleConnect = (): void => {
-      if (socket instanceof tls.TLSSocket && socket.alpnProtocol !== ALPN) {
+      if (url.is === 'tls' && (socket as tls.TLSSocket).alpnProtocol !== ALPN) {
         settle(new DialError('tls', `${name} speaks TLS but no ${ALPN}: is it a relay?`))
         return
       }
@@ -117,10 +124,16 @@ function dialNative(
   })
 }
 
-function connect(url: NativeUrl, ca: { ca?: Buffer }, onread: OnRead): net.Socket {
+function connect(
+  url: NativeUrl,
+  tlsModule: typeof tls | undefined,
+  ca: { ca?: Buffer },
+  onread: OnRead,
+): net.Socket {
   if (url.is === 'unix') return net.connect({ path: url.path, onread } as net.NetConnectOpts)
   if (url.is === 'tcp') return net.connect({ host: url.host, port: url.port, onread } as net.NetConnectOpts)
-  return tls.connect({
+  if (tlsModule === undefined) throw new Error('TLS was not loaded')
+  return tlsModule.connect({
     host: url.host,
     port: url.port,
     // A name for SNI; an address may not be one, and is checked against the certificate all the same.
