@@ -7,12 +7,16 @@ import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { expiryIn, KeyRing, parseKeys, signToken } from '../../relay/token/index.ts'
 import { bundledEndpoint } from '../ours/bundle.ts'
 import type { EndpointPlan } from '../ours/plan.ts'
 import { root } from '../testbed/programs.ts'
 import { DiedError, type Role, type Testbed } from '../testbed/testbed.ts'
 import type { Contestant, OursOptions } from './contestant.ts'
 import { selfSigned } from './rivals.ts'
+
+/** The application of all endpoints of a bench. */
+const APP = 'bench'
 
 export function ours(options: OursOptions): Contestant {
   return {
@@ -65,11 +69,10 @@ export function virtual(index: number): string {
 export async function startWorld(bed: Testbed, options: OursOptions): Promise<World> {
   const scheme = options.scheme ?? 'tcp'
   const at = options.root ?? root
-  const env = {
-    ...process.env,
-    SLR_SECRET: `bench:*:${randomBytes(32).toString('base64url')}`,
-    SLR_LOG_LEVEL: 'warn',
-  }
+  const secret = `bench:*:${randomBytes(32).toString('base64url')}`
+  const key = KeyRing.of(parseKeys(secret, 'the bench')).signer(APP)
+  const env = { ...process.env, SLR_SECRET: secret, SLR_LOG_LEVEL: 'warn' }
+  let plans = 0
   const hasTls = scheme === 'tls' || scheme === 'wss'
   const tls = hasTls ? selfSigned(bed) : undefined
   const args: (string | number)[] = ['--max-links', 40_000, '--max-unauthenticated', 1_000]
@@ -112,9 +115,18 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
 
   return {
     async endpoint(role, wishes) {
+      // Signed here: an endpoint that signs nothing holds no code for it.
+      const exp = expiryIn(3_600_000)
+      const tokens = await Promise.all(
+        wishes.map(({ index }) =>
+          signToken(key, { app: APP, addr: virtual(index), gen: 1, role: 'executor', exp }),
+        ),
+      )
+      plans += 1
       const plan: EndpointPlan = {
         root: at,
-        app: 'bench',
+        app: APP,
+        tokensFile: bed.file(`tokens-${plans}.json`, JSON.stringify(tokens)),
         tlsCaFile: tls?.cert,
         endpoints: await Promise.all(
           wishes.map(async (wish) => ({
@@ -134,7 +146,7 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
         role,
         process.execPath,
         [...profileFlags(bed, role), main, JSON.stringify(plan)],
-        { stdio: 'pipes', env },
+        { stdio: 'pipes' },
       )
       return (await announcement<{ attachedMs: number }>(bed, child)).attachedMs
     },

@@ -4,6 +4,8 @@ export interface EndpointPlan {
   /** Checkout whose code runs. */
   readonly root: string
   readonly app: string
+  /** JSON, mode 0600: a token for each of `endpoints`. */
+  readonly tokensFile: string
   readonly tlsCaFile?: string | undefined
   readonly endpoints: readonly {
     readonly address: string

@@ -1,6 +1,5 @@
 /** The same as endpoint-main.ts with its code bound in: what bundle.ts makes one file of. */
 import { startTunnel } from '../../relay/loopback/index.ts'
-import * as token from '../../relay/token/index.ts'
 import { runEndpoints } from './start-endpoints.ts'
 
-await runEndpoints(JSON.parse(process.argv[2] ?? ''), { startTunnel, token })
+await runEndpoints(JSON.parse(process.argv[2] ?? ''), startTunnel)

@@ -1,33 +1,23 @@
 /** Starts the endpoints of a plan. Shared by the program that loads our code by path and the bundled one. */
+import { readFileSync } from 'node:fs'
 import { pino } from 'pino'
 import type { Tunnel, TunnelOptions } from '../../relay/loopback/index.ts'
 import type { EndpointPlan } from './plan.ts'
 
-export interface OurCode {
-  readonly startTunnel: typeof import('../../relay/loopback/index.ts').startTunnel
-  readonly token: Pick<typeof import('../../relay/token/index.ts'), 'KeyRing' | 'signToken' | 'expiryIn'>
-}
+export type StartTunnel = typeof import('../../relay/loopback/index.ts').startTunnel
 
 /** At once: more would wait in the relay's table of those that have not said who they are. */
 const BATCH = 50
 
 /** Lives until SIGTERM, the end of stdin, or the last tunnel is over. */
-export async function runEndpoints(plan: EndpointPlan, { startTunnel, token }: OurCode): Promise<void> {
-  const ring = await token.KeyRing.open({ text: process.env.SLR_SECRET })
-  const key = ring.signer(plan.app)
+export async function runEndpoints(plan: EndpointPlan, startTunnel: StartTunnel): Promise<void> {
+  const tokens = JSON.parse(readFileSync(plan.tokensFile, 'utf8')) as readonly string[]
   const logger = pino({ level: 'warn' }, pino.destination({ fd: 2, sync: true }))
-  const start = (endpoint: EndpointPlan['endpoints'][number]): Promise<Tunnel> => {
+  const start = (endpoint: EndpointPlan['endpoints'][number], at: number): Promise<Tunnel> => {
     const options: TunnelOptions = {
       app: plan.app,
       address: endpoint.address,
-      token: () =>
-        token.signToken(key, {
-          app: plan.app,
-          addr: endpoint.address,
-          gen: 1,
-          role: 'executor',
-          exp: token.expiryIn(3_600_000),
-        }),
+      token: () => tokens[at] as string,
       relays: endpoint.relays,
       dials: endpoint.dials,
       serves: endpoint.serves.map(({ port, to }) => ({ port, target: { host: '127.0.0.1', port: to } })),
@@ -47,7 +37,9 @@ export async function runEndpoints(plan: EndpointPlan, { startTunnel, token }: O
 
   const tunnels: Tunnel[] = []
   for (let at = 0; at < plan.endpoints.length; at += BATCH) {
-    tunnels.push(...(await Promise.all(plan.endpoints.slice(at, at + BATCH).map(start))))
+    tunnels.push(
+      ...(await Promise.all(plan.endpoints.slice(at, at + BATCH).map((one, n) => start(one, at + n)))),
+    )
   }
   process.stdout.write(`${JSON.stringify({ attachedMs: performance.now() })}\n`)
   await Promise.all(tunnels.map((tunnel) => tunnel.ended))
