@@ -1,7 +1,7 @@
 /**
  * The last resort against orphans: a tiny shell that waits for this process to be gone, by
  * whatever signal, and then ends all that carries this run's mark in its environment, and
- * removes the run's folder. pdeathsig ends direct children already; the guardian finds what
+ * removes the run's folders. pdeathsig ends direct children already; the guardian finds what
  * they had started themselves (a PySpark driver's Python, a pip of the user's).
  * Used by session.ts and submit.ts; needs /proc, does nothing elsewhere.
  */
@@ -14,20 +14,20 @@ export const RUN_MARK = 'SPARK_LAMBDA_RELAY_RUN'
 export const DRIVER_MARK = 'SPARK_LAMBDA_RELAY_DRIVER'
 
 // `cat` returns when the agent's end of the pipe is gone. The mark is compared whole, so no
-// other run's process can match. Two rounds: what the first missed was being forked.
+// other run's process can match. Rounds: what one missed was just being forked. One grep a
+// round, because a machine that is in trouble forks slowly.
 const script = `
 trap '' HUP INT TERM
 cat >/dev/null
+mark=$1; shift
 for round in TERM KILL KILL; do
   sleep 0.5
-  for environment in /proc/[0-9]*/environ; do
-    pid=\${environment#/proc/}; pid=\${pid%/environ}
-    [ "$pid" = "$$" ] && continue
-    if tr '\\0' '\\n' 2>/dev/null <"$environment" | grep -qx "${RUN_MARK}=$1"; then kill -$round "$pid" 2>/dev/null; fi
+  for environment in $(grep -lzsxF "$mark" /proc/[0-9]*/environ); do
+    pid=\${environment#/proc/}
+    kill -$round "\${pid%/environ}" 2>/dev/null
   done
-  sleep 1
 done
-rm -rf -- "$2"
+rm -rf -- "$@"
 `
 
 export interface Guardian {
@@ -35,12 +35,12 @@ export interface Guardian {
   dismiss(): void
 }
 
-/** Starts the guardian of `run`, which removes `dir` at the end. */
-export function startGuardian(run: string, dir: string): Guardian {
+/** Starts the guardian of `run`, which removes the folders `dirs` at the end. */
+export function startGuardian(run: string, dirs: readonly string[]): Guardian {
   if (!existsSync('/proc/self/environ')) return { dismiss: () => {} }
   // A session of its own: Ctrl-C on the terminal must not reach it. No mark: it would find itself.
   const { [RUN_MARK]: _mark, ...environment } = process.env
-  const child: ChildProcess = spawn('sh', ['-c', script, 'guardian', run, dir], {
+  const child: ChildProcess = spawn('sh', ['-c', script, 'guardian', `${RUN_MARK}=${run}`, ...dirs], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
     env: environment,

@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { createConnection, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import { AgentError } from './errors.ts'
 
 /** Logs of runs that failed are kept this long. */
@@ -29,11 +29,10 @@ export interface RunDir {
 
 /** Where this user's run folders are: $XDG_RUNTIME_DIR or the temporary folder. Short: a socket's path has 107 bytes. */
 export function runDirBase(environment: NodeJS.ProcessEnv = process.env): string {
-  const uid = process.getuid?.() ?? 0
   const parent = environment.XDG_RUNTIME_DIR
   return parent !== undefined && parent.length > 0 && parent.length < 60
     ? join(parent, 'spark-lambda-relay')
-    : join(tmpdir(), `spark-lambda-relay-${uid}`)
+    : logsBase()
 }
 
 /** Makes a folder (0700) below `base`, after removing those whose agent is gone. */
@@ -59,15 +58,22 @@ export async function createRunDir(base: string = runDirBase()): Promise<RunDir>
   }
 }
 
-/** Where the logs of the run in `path` go when they are to outlive it. */
-export function keptLogsDir(path: string): string {
-  return join(dirname(path), basename(path).replace(/^run-/, 'logs-'))
+/**
+ * Where executors' logs of the run in `path` go: on disk, since $XDG_RUNTIME_DIR is memory. The
+ * folder outlives the run when that failed.
+ */
+export function logsDirOf(path: string): string {
+  return join(logsBase(), basename(path).replace(/^run-/, 'logs-'))
+}
+
+function logsBase(): string {
+  return join(tmpdir(), `spark-lambda-relay-${process.getuid?.() ?? 0}`)
 }
 
 /** Removes every run folder whose agent no longer answers, and old logs; returns how many run folders. */
-export async function removeLeftOvers(base: string): Promise<number> {
+export async function removeLeftOvers(base: string, logs: string = logsBase()): Promise<number> {
   let removed = 0
-  for (const path of await folders(base, 'logs-')) {
+  for (const path of await folders(logs, 'logs-')) {
     const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? 0)
     if (age > KEPT_LOGS_MS) await rm(path, { recursive: true, force: true })
   }

@@ -29,7 +29,7 @@ function marked(run: string): ChildProcess {
 async function agentWith(run: string, folder: string, then: string): Promise<ChildProcess> {
   const guardian = new URL('../../driver-agent/guardian.ts', import.meta.url).href
   const script = `import { startGuardian } from '${guardian}'
-    const guardian = startGuardian('${run}', '${folder}')
+    const guardian = startGuardian('${run}', ['${folder}'])
     ${then}
     setInterval(() => {}, 1000); console.log('up')`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   createRunDir,
-  keptLogsDir,
   liveRunDirs,
+  logsDirOf,
   removeLeftOvers,
   runDirBase,
   sendErrand,
@@ -63,15 +63,20 @@ describe('the folder of a run', () => {
   })
 
   it('keeps logs of failed runs for a week', async () => {
-    const base = join(parent, 'base')
-    const logs = keptLogsDir(join(base, 'run-1'))
-    mkdirSync(logs, { recursive: true })
-    await removeLeftOvers(base)
+    const logs = join(parent, 'logs-1')
+    mkdirSync(logs)
+    await removeLeftOvers(join(parent, 'base'), parent)
     expect(existsSync(logs)).toBe(true)
     const eightDaysAgo = Date.now() / 1000 - 8 * 24 * 3600
     utimesSync(logs, eightDaysAgo, eightDaysAgo)
-    await removeLeftOvers(base)
+    await removeLeftOvers(join(parent, 'base'), parent)
     expect(existsSync(logs)).toBe(false)
+  })
+
+  it('has its logs on disk, not in a folder of memory', () => {
+    expect(logsDirOf('/run/user/7/spark-lambda-relay/run-abc')).toBe(
+      join(tmpdir(), `spark-lambda-relay-${process.getuid?.()}`, 'logs-abc'),
+    )
   })
 
   it('hands an errand to its agent', async () => {
