@@ -129,7 +129,8 @@ class SupervisedRelay implements InnerRelay {
     if (state?.is !== 'running') return
     const gone = new Promise<void>((resolve) => state.child.once('exit', () => resolve()))
     if (state.child.exitCode !== null || state.child.signalCode !== null) return
-    state.child.kill('SIGTERM')
+    // Its lifeline, and not SIGTERM: nobody is left to move elsewhere, so there is nothing to drain.
+    state.child.stdin?.end()
     const hard = setTimeout(() => state.child.kill('SIGKILL'), 3_000)
     await gone
     clearTimeout(hard)
