@@ -26,7 +26,7 @@ const flags = {
   '--runs': 'N: runs of each contestant that count, after one that warms up (default 5)',
   '--seconds': 'S: length of the measured window (default 3)',
   '--noise': 'CORES: a run in which others kept more busy is made again (default 0.15)',
-  '--only': 'NAMES: only these contestants, comma separated (the result is not kept)',
+  '--only': 'NAMES: only these contestants, comma separated; the result says that the others were left out',
 } as const
 
 export function usage(names: readonly string[]): string {

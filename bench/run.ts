@@ -24,6 +24,8 @@ const resultsFolder = join(root, 'bench/results')
 /** Rivals of a quick look. */
 const QUICK = new Set(['ours', 'haproxy', 'rathole'])
 const REPEATS = 3
+/** Window of the run that does not count, s. */
+const WARMUP_S = 0.5
 
 const tell = (line: string): void => {
   process.stderr.write(`${line}\n`)
@@ -66,9 +68,9 @@ async function main(args: readonly string[]): Promise<number> {
     const result = await runBench(bench, options)
     measured += result.rows.filter((row) => row.empty === undefined).length
     print(result)
-    if (options.only.length === 0 && options.against === undefined) saveResult(resultsFolder, result)
+    if (options.against === undefined) saveResult(resultsFolder, result)
   }
-  if (options.only.length === 0 && options.against === undefined && !options.isQuick) {
+  if (options.against === undefined && !options.isQuick) {
     const files = await writeReport(resultsFolder, machine.id, root)
     process.stdout.write(`\n${files.join('\n')}\n`)
   }
@@ -79,10 +81,7 @@ async function runBench(bench: Bench, options: BenchOptions): Promise<BenchResul
   tell(`\n${bench.name}: ${bench.question}`)
   const contestants = (
     options.against === undefined ? bench.contestants : againstContestants(bench, options.against)
-  ).filter(
-    ({ name }) =>
-      (!options.isQuick || QUICK.has(name)) && (options.only.length === 0 || options.only.includes(name)),
-  )
+  ).filter(({ name }) => !options.isQuick || QUICK.has(name))
   const runs = options.isQuick ? options.runs : (bench.runs ?? options.runs)
   const rows = await takeTurns(
     { contestants },
@@ -90,8 +89,9 @@ async function runBench(bench: Bench, options: BenchOptions): Promise<BenchResul
       runs,
       noiseCores: options.noiseCores,
       repeats: options.isQuick ? 0 : REPEATS,
+      hasWarmup: !options.isQuick,
       tell: (line) => tell(`  ${line}`),
-      absence: absenceOf,
+      absence: (contestant) => absenceOf(contestant, options),
       run: (contestant, isWarmup) => runOnce(bench, contestant, options, isWarmup),
     },
   )
@@ -110,7 +110,7 @@ async function runBench(bench: Bench, options: BenchOptions): Promise<BenchResul
     runs,
     seconds: options.seconds,
     noiseCores: options.noiseCores,
-    isQuotable: !options.isQuick && runs >= 5 && options.only.length === 0,
+    isQuotable: !options.isQuick && runs >= 5,
   }
 }
 
@@ -123,13 +123,14 @@ async function runOnce(
   if (!isWarmup && !options.isQuick) await waitUntilQuiet(options.noiseCores)
   const bed = new Testbed({ roundTripMs: bench.roundTripMs })
   try {
-    return await bench.measure(contestant, bed, { seconds: isWarmup ? 0.5 : options.seconds })
+    return await bench.measure(contestant, bed, { seconds: isWarmup ? WARMUP_S : options.seconds })
   } finally {
     await bed.close()
   }
 }
 
-function absenceOf(contestant: Contestant): string | undefined {
+function absenceOf(contestant: Contestant, { only }: BenchOptions): string | undefined {
+  if (only.length > 0 && !only.includes(contestant.name)) return 'left out of this run (--only)'
   const missing = contestant.needs.filter((program) => findProgram(program) === undefined)
   return missing.length === 0 ? undefined : `absent: ${missing.join(', ')} is not installed`
 }

@@ -16,6 +16,7 @@ export const blocks: Bench = {
   setup: 'requests of 130 B, replies of 4 MiB, 4 in flight on each of 4 connections',
   contestants: contestants('ours', 'haproxy', 'rathole', 'bore', 'yamux', 'wstunnel', 'ssh', 'direct'),
   columns: [throughput, p50Ms, p99Ms, relayCpu],
+  isQuick: true,
   async measure(contestant, bed, { seconds }) {
     return runLoad(bed, await contestant.start(bed), {
       case: 'block',

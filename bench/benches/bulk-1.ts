@@ -16,6 +16,7 @@ export const bulk1: Bench = {
   setup: '1 stream one way, plain TCP, writes of 256 KiB',
   contestants: contestants('ours', 'haproxy', 'haproxy-splice', 'rathole', 'yamux', 'wstunnel', 'direct'),
   columns: [relayCpu, senderCpu, receiverCpu, throughput],
+  isQuick: true,
   async measure(contestant, bed, { seconds }) {
     return runLoad(bed, await contestant.start(bed), { case: 'bulk', streams: 1, seconds })
   },

@@ -17,6 +17,7 @@ export const dial: Bench = {
   setup: 'one connection after the other between attached endpoints, a byte there and back',
   contestants: contestants('ours', 'haproxy', 'rathole', 'bore', 'yamux', 'direct'),
   columns: [p50Us, p99Us, maxUs],
+  isQuick: true,
   async measure(contestant, bed, { seconds }) {
     return runLoad(bed, await contestant.start(bed), { case: 'dial', seconds })
   },

@@ -21,6 +21,7 @@ export const frozenReader: Bench = {
     { key: 'relayGrowthMib', head: 'relay grew, MiB', digits: 1, better: 'less' },
     { key: 'receiverGrowthMib', head: 'receiver grew, MiB', digits: 1, better: 'less' },
   ],
+  isQuick: true,
   async measure(contestant, bed, { seconds }) {
     return runLoad(bed, await contestant.start(bed), { case: 'frozen', streams: 4, seconds })
   },

@@ -20,6 +20,7 @@ export const idleStreams: Bench = {
     '1,000 connections that have brought a byte back and then are silent, beside 1,000 such that were there before',
   contestants: contestants('ours', 'haproxy', 'rathole', 'bore', 'yamux', 'ssh'),
   columns: [kib('relay'), kib('sender'), kib('receiver')],
+  isQuick: true,
   async measure(contestant, bed) {
     return runLoad(bed, await contestant.start(bed), { case: 'hold', conns: 1_000, seconds: 2 })
   },

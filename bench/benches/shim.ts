@@ -26,6 +26,7 @@ export const shim: Bench = {
     { key: 'loadMib', head: 'under load, MiB', digits: 0, better: 'less' },
     { key: 'attachedMs', head: 'start to attached, ms', digits: 0, better: 'less' },
   ],
+  isQuick: true,
   async measure(contestant, bed, { seconds }) {
     if (contestant.world === undefined) {
       await contestant.start(bed)

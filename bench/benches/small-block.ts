@@ -17,6 +17,7 @@ export const smallBlock: Bench = {
   contestants: contestants('ours', 'haproxy', 'rathole', 'yamux'),
   columns: [p50Ms, p99Ms, throughput],
   plot: 'p99Ms',
+  isQuick: true,
   async measure(contestant, bed, { seconds }) {
     return runLoad(bed, await contestant.start(bed), {
       case: 'block',

@@ -12,6 +12,8 @@ export interface TurnOptions {
   readonly runs: number
   /** Cores that others may keep busy during a run. */
   readonly noiseCores: number
+  /** A first run that does not count. */
+  readonly hasWarmup: boolean
   /** Disturbed runs of one contestant that are made again, at most. */
   readonly repeats: number
   /** One run. Rejects when the contestant fails. */
@@ -57,7 +59,7 @@ export async function takeTurns(bench: Pick<Bench, 'contestants'>, options: Turn
 async function takeTurn(one: Progress, turn: number, options: TurnOptions): Promise<void> {
   const { name } = one.contestant
   try {
-    if (turn === 0) await options.run(one.contestant, true)
+    if (turn === 0 && options.hasWarmup) await options.run(one.contestant, true)
     for (;;) {
       const sample = await options.run(one.contestant, false)
       const noise = sample[NOISE] ?? 0

@@ -12,7 +12,16 @@ const contestant = (name: string): Contestant => ({
 const contestants = ['ours', 'rival', 'other'].map(contestant)
 
 function options(run: TurnOptions['run'], more: Partial<TurnOptions> = {}): TurnOptions {
-  return { runs: 3, noiseCores: 0.15, repeats: 2, run, absence: () => undefined, tell: () => {}, ...more }
+  return {
+    runs: 3,
+    hasWarmup: true,
+    noiseCores: 0.15,
+    repeats: 2,
+    run,
+    absence: () => undefined,
+    tell: () => {},
+    ...more,
+  }
 }
 
 describe('turns', () => {
