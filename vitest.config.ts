@@ -32,6 +32,7 @@ export default defineConfig({
         test: {
           name: 'sim',
           include: [sim],
+          maxWorkers: 2, // two files that take as long, each busy all the time
           testTimeout: 5 * minute,
           hookTimeout: minute,
           sequence: { groupOrder: 1 },

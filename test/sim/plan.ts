@@ -71,7 +71,7 @@ const script: fc.Arbitrary<Script> = fc.record(
       { arbitrary: fc.constantFrom(0, 1), weight: 4 },
       { arbitrary: fc.integer({ min: 2, max: 400 }), weight: 8 },
       { arbitrary: fc.integer({ min: 2, max: 4_000 }), weight: 7 },
-      { arbitrary: fc.integer({ min: 2, max: 40_000 }), weight: 1 },
+      { arbitrary: fc.integer({ min: 2, max: 30_000 }), weight: 1 },
     ),
     pieceBytes: fc.constantFrom(10_000, 1_000, 300),
     pauseMs: fc.constantFrom(0, 0, 0, 20),
@@ -159,7 +159,7 @@ const world = {
   class: fc.constantFrom<TrafficClass[]>('bulk', 'urgent'),
   latencyMs: fc.constantFrom(1, 0, 20),
   kernelBytes: fc.constantFrom(65_536, 4_000, 1_000),
-  readBytes: fc.constantFrom(16_384, 2_000, 500),
+  readBytes: fc.constantFrom(8_192, 2_000, 500),
   endpoints: fc.integer({ min: 2, max: 3 }),
   floorBytes: fc.constantFrom(16_384, 1_000, 100),
   windowBytes: fc.constantFrom(65_536, 4_096, 200),
@@ -169,7 +169,7 @@ const world = {
 const after = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 250 }))
 
 function steps(one: fc.Arbitrary<PlanStep>): fc.Arbitrary<Plan['steps']> {
-  return fc.array(fc.record({ afterMs: after, step: one }), { minLength: 1, maxLength: 10, size: 'max' })
+  return fc.array(fc.record({ afterMs: after, step: one }), { minLength: 1, maxLength: 9, size: 'max' })
 }
 
 /** One relay, whatever can happen to links: no stream may be lost. */
