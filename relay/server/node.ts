@@ -85,6 +85,10 @@ const ANNOUNCE_MS = 1_000
 const RECORD_MS = 3_500
 /** How often the directory is asked again for addresses that OPENs wait for, ms: a hint may be lost. */
 const ASK_AGAIN_MS = 1_000
+/** One that is at home elsewhere and watched from here is looked at this often, ms … */
+const LOOK_AGAIN_MS = 1_000
+/** … and so many times: longer than a dead one's lease lives. */
+const MAX_LOOKS = 45
 /** Addresses without a link that are waited for, at most. */
 const MAX_EXPECTED = 65_536
 /** A retired generation is remembered here this long, so that its peers hear `gone` and not `unknown`, ms. */
@@ -164,7 +168,8 @@ export class RelayNode {
     missing.bulk = 0
     for (const link of this.#links) if (link.isUp) queuedBytes[link.who.class] += link.pipe.queuedBytes
     for (const residence of this.#residences.values())
-      if (residence.state.is === 'missing') missing[residence.class] += 1
+      if (residence.state.is === 'missing' && residence.state.lease?.node === this.#options.node)
+        missing[residence.class] += 1
   }
 
   /** Asks all endpoints to move; settles when none is left, or after `drainMs`. */
@@ -822,6 +827,7 @@ export class RelayNode {
     this.#options.directory.lookup(key).then(
       (lease) => {
         if (!this.#isStill(residence, state)) return // it came back while we asked, or was found elsewhere
+        if (lease === undefined && this.#mayStillCome()) return this.#graceLonger(residence, state)
         if (lease === undefined) return this.#giveUp(residence, 'grace', [])
         if (lease.node !== this.#options.node) return this.#atHomeElsewhere(residence, lease)
         // A lease of ours that is not the one that was lost: it is attaching at this moment.
@@ -859,15 +865,27 @@ export class RelayNode {
   }
 
   #atHomeElsewhere(residence: Residence, lease: Lease): void {
-    this.#residences.delete(residenceKey(residence.app, residence.address, residence.class))
     for (const [watcher, incarnations] of residence.watchers) {
       for (const incarnation of incarnations) {
-        if (incarnation !== lease.incarnation)
-          watcher.send(encodeGone({ address: residence.address, incarnation }))
+        if (incarnation === lease.incarnation) continue
+        incarnations.delete(incarnation)
+        watcher.send(encodeGone({ address: residence.address, incarnation }))
       }
+      if (incarnations.size === 0) residence.watchers.delete(watcher)
     }
-    this.metrics.parkedOpens -= residence.parked.size
-    this.#redirect(residence.address, [...residence.parked], lease)
+    const parked = [...residence.parked]
+    residence.parked.clear()
+    this.metrics.parkedOpens -= parked.length
+    if (residence.watchers.size === 0 || residence.looks >= MAX_LOOKS) {
+      this.#residences.delete(residenceKey(residence.app, residence.address, residence.class))
+    } else {
+      // Whoever is watched holds that lease: it resumes in a moment, or died and its lease goes in a while.
+      residence.looks += 1
+      const { incarnation, generation } = lease
+      const grace = this.clock.after(LOOK_AGAIN_MS, () => this.#graceOver(residence))
+      residence.state = { is: 'missing', incarnation, generation, lease, grace }
+    }
+    this.#redirect(residence.address, parked, lease)
   }
 
   /** Nobody waits for this address any more. GONE travels behind what is queued for each peer. */

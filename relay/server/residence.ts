@@ -32,6 +32,8 @@ export class Residence {
   readonly parked = new Set<RouteEnd>()
   /** Links to tell when an incarnation is given up. */
   readonly watchers = new Map<RelayLink, Set<string>>()
+  /** How often it was looked for in the directory and found elsewhere, since the last `watch`. */
+  looks = 0
 
   constructor(app: string, address: string, trafficClass: TrafficClass, state: ResidenceState) {
     this.app = app
@@ -41,6 +43,7 @@ export class Residence {
   }
 
   watch(link: RelayLink, incarnation: string): void {
+    this.looks = 0
     const watched = this.watchers.get(link)
     if (watched === undefined) this.watchers.set(link, new Set([incarnation]))
     else watched.add(incarnation)
