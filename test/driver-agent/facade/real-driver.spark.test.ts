@@ -233,7 +233,7 @@ describe.each(sparkVersions)('the driver of Spark %s', (version) => {
   it('trims surplus pods that are Pending, and no other', async () => {
     const world = await startDriver(version, {
       'spark.dynamicAllocation.executorIdleTimeout': '3s',
-      'spark.dynamicAllocation.schedulerBacklogTimeout': '100ms',
+      'spark.dynamicAllocation.schedulerBacklogTimeout': '1s',
     })
     world.order('work')
     const pods = await world.posted(6, 30_000)

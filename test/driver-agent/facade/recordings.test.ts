@@ -15,8 +15,8 @@ interface Recorded {
   readonly body?: { metadata?: { name: string }; spec?: { containers: { env: unknown[] }[] } }
 }
 
-function readRecording(version: string): Recorded[] {
-  const path = new URL(`../../fixture/recordings/spark-${version}.jsonl`, import.meta.url)
+function readRecording(name: string): Recorded[] {
+  const path = new URL(`../../fixture/recordings/spark-${name}.jsonl`, import.meta.url)
   return readFileSync(path, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
@@ -111,5 +111,43 @@ describe.each(['3.5.7', '4.3.0'])('what Spark %s sent', (version) => {
       const [container] = posts[index]?.body?.spec?.containers ?? []
       expect(Object.keys(request.pod.env)).toHaveLength(container?.env.length ?? 0)
     })
+  })
+})
+
+/** A recorded call's namespace, which the facade of the test must serve. */
+function namespaceOf(recording: Recorded[]): string {
+  return recording[0]?.url.split('/')[4] ?? ''
+}
+
+describe.each(['3.5.7', '4.3.0'])('what Spark %s sent without decommissioning', (version) => {
+  const recording = readRecording(`${version}-no-decommission`)
+
+  it('asks for the running ones among executors that it has told to go, and is told of them only', async () => {
+    const asking = recording.find(({ url }) => url.includes('fieldSelector=status.phase%3DRunning'))
+    if (asking === undefined) throw new Error('the recording has no such call')
+    const world = await startFacadeWorld({ namespace: namespaceOf(recording) })
+    const posts = recording.filter(({ method }) => method === 'POST').slice(0, 2)
+    for (const post of posts) await readAll(await resend(world.facade.port, post))
+    const ask = async () => (await readAll(await resend(world.facade.port, asking))).body.items as PodObject[]
+    const second = world.pods.get(world.asked.started[1]?.pod.name ?? '') as PodObject
+    expect(decodeURIComponent(asking.url)).toContain('spark-exec-id in (2)')
+    expect(await ask()).toEqual([])
+    world.run(second)
+    expect((await ask()).map(({ metadata }) => metadata.uid)).toEqual([second.metadata.uid])
+    world.say(second, exitedWord(0))
+    expect(await ask()).toEqual([])
+  })
+
+  it('stops all of them at the end', async () => {
+    const world = await startFacadeWorld({ namespace: namespaceOf(recording) })
+    const posts = recording.filter(({ method }) => method === 'POST')
+    for (const post of posts) {
+      const { body } = await readAll(await resend(world.facade.port, post))
+      world.run(body as unknown as PodObject)
+    }
+    for (const call of recording.filter(({ method }) => method === 'DELETE')) {
+      expect((await resend(world.facade.port, call)).statusCode).toBe(200)
+    }
+    expect(world.pods.counts()).toMatchObject({ running: 0, stopping: posts.length })
   })
 })
