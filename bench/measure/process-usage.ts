@@ -18,6 +18,9 @@ interface ProcessRow {
 export interface Usage {
   readonly cpuS: number
   readonly residentBytes: number
+  /** Calls of read() and write() in all their forms, as the kernel counts them; 0 where it will not say. */
+  readonly readCalls: number
+  readonly writeCalls: number
 }
 
 /** One line of /proc/PID/stat. Pure. The command may hold blanks and brackets, so fields count from the last `)`. */
@@ -45,8 +48,22 @@ export function readProcessTable(): Map<number, ProcessRow> {
   return table
 }
 
-/** Sum over these processes and all below them. Pure. */
-export function usageOfTrees(table: ReadonlyMap<number, ProcessRow>, roots: readonly number[]): Usage {
+function ioCalls(pid: number): Pick<Usage, 'readCalls' | 'writeCalls'> {
+  try {
+    const text = readFileSync(`/proc/${pid}/io`, 'latin1')
+    const number = (name: string): number => Number(new RegExp(`^${name}: (\\d+)`, 'm').exec(text)?.[1] ?? 0)
+    return { readCalls: number('syscr'), writeCalls: number('syscw') }
+  } catch {
+    return { readCalls: 0, writeCalls: 0 } // it has ended, or is another user's
+  }
+}
+
+/** Sum over these processes and all below them. `readCallsOf`: pure in tests. */
+export function usageOfTrees(
+  table: ReadonlyMap<number, ProcessRow>,
+  roots: readonly number[],
+  readCallsOf: (pid: number) => Pick<Usage, 'readCalls' | 'writeCalls'> = ioCalls,
+): Usage {
   const children = new Map<number, number[]>()
   for (const [pid, { parent }] of table) {
     const siblings = children.get(parent)
@@ -55,15 +72,20 @@ export function usageOfTrees(table: ReadonlyMap<number, ProcessRow>, roots: read
   }
   let cpuS = 0
   let residentBytes = 0
+  let readCalls = 0
+  let writeCalls = 0
   const queue = [...roots]
   for (let pid = queue.pop(); pid !== undefined; pid = queue.pop()) {
     const row = table.get(pid)
     if (row === undefined) continue
     cpuS += row.cpuS
     residentBytes += row.residentBytes
+    const calls = readCallsOf(pid)
+    readCalls += calls.readCalls
+    writeCalls += calls.writeCalls
     queue.push(...(children.get(pid) ?? []))
   }
-  return { cpuS, residentBytes }
+  return { cpuS, residentBytes, readCalls, writeCalls }
 }
 
 /** CPU seconds that all cores have been busy with since the machine began. */

@@ -21,7 +21,13 @@ export function sampleOf(counted: Readonly<Record<string, number>>, start: Readi
     sample[`${role}Cores`] = cpuS / seconds
     sample[`${role}ResidentMib`] = residentOf(end, role) / 2 ** 20
     sample[`${role}GrowthMib`] = grownBytes / 2 ** 20
-    if (gib > 0.05) sample[`${role}CpuSGib`] = cpuS / gib
+    if (gib > 0.05) {
+      sample[`${role}CpuSGib`] = cpuS / gib
+      const calls = (key: 'readCalls' | 'writeCalls'): number =>
+        (end.byRole.get(role)?.[key] ?? 0) - (start.byRole.get(role)?.[key] ?? 0)
+      sample[`${role}ReadsMib`] = calls('readCalls') / gib / 1024
+      sample[`${role}WritesMib`] = calls('writeCalls') / gib / 1024
+    }
     if (conns > 0) sample[`${role}KibConn`] = grownBytes / 1024 / conns
   }
   sample[NOISE] = Math.max(0, end.machineS - start.machineS - known) / seconds

@@ -50,7 +50,13 @@ describe('figures of processes', () => {
       [3, row(2)],
       [4, row(1)],
     ])
-    expect(usageOfTrees(table, [2])).toEqual({ cpuS: 2, residentBytes: 20 })
+    const calls = () => ({ readCalls: 3, writeCalls: 4 })
+    expect(usageOfTrees(table, [2], calls)).toEqual({
+      cpuS: 2,
+      residentBytes: 20,
+      readCalls: 6,
+      writeCalls: 8,
+    })
   })
 
   it('counts as noise what the machine did beyond the processes of the run', () => {
@@ -58,13 +64,15 @@ describe('figures of processes', () => {
       atMs,
       machineS,
       byRole: new Map([
-        ['relay', { cpuS: relayS, residentBytes: 2 ** 20 }],
-        ['load', { cpuS: loadS, residentBytes: 0 }],
+        ['relay', { cpuS: relayS, residentBytes: 2 ** 20, readCalls: atMs * 5, writeCalls: atMs }],
+        ['load', { cpuS: loadS, residentBytes: 0, readCalls: 0, writeCalls: 0 }],
       ]),
     })
     const sample = sampleOf({ mib: 2048 }, reading(0, 10, 1, 1), reading(2_000, 14, 2, 2))
     expect(sample.relayCpuSGib).toBeCloseTo(0.5)
     expect(sample.otherCores).toBeCloseTo(1)
+    expect(sample.relayReadsMib).toBeCloseTo((5 * 2_000) / 2_048)
+    expect(sample.relayWritesMib).toBeCloseTo(2_000 / 2_048)
     expect(sample.loadCpuSGib).toBeUndefined()
   })
 })
