@@ -32,6 +32,11 @@ const starts = `${agent}/pods/start.test.ts`
 const pods = `${agent}/pods/life.test.ts`
 const traffic = 'test/spark/all-traffic.spark.test.ts'
 const life = 'test/spark/life.spark.test.ts'
+const history = 'test/spark/history.spark-full.test.ts'
+const otherMachines = 'test/spark/other-machines.spark-full.test.ts'
+const sideBySide = 'test/spark/side-by-side.spark-full.test.ts'
+const badLuck = 'test/spark/bad-luck.spark-full.test.ts'
+const relayAway = 'test/spark/relay-away.spark-full.test.ts'
 const notebook = 'test/spark/notebook.spark-full.test.ts'
 const limits = 'test/spark/limits.spark-full.test.ts'
 const deaths = 'test/spark/deaths.spark-full.test.ts'
@@ -63,7 +68,10 @@ export const rows: readonly Row[] = [
     { what: 'adaptive execution', tests: [{ file: traffic, name: /adapts/ }] },
     { what: 'speculation', tests: [{ file: traffic, name: /speculative/ }] },
     { what: 'stage-level resource profiles', tests: [{ file: traffic, name: /resource profile/ }] },
-    { what: 'event log written, and read back by a history server', tests: [] },
+    {
+      what: 'event log written, and read back by a history server',
+      tests: [{ file: history }],
+    },
     { what: 'authentication and encryption on', tests: [{ file: traffic, name: /authentication/ }] },
     {
       what: 'the user’s `--conf`, SPARK_CONF_DIR with log4j2.properties, pod template',
@@ -91,10 +99,20 @@ export const rows: readonly Row[] = [
     },
     { what: '/tmp of its own', tests: [{ file: isolation, name: /\/tmp of its own/ }] },
     { what: 'the same as an unprivileged uid', tests: [{ file: isolation, name: /user/ }] },
-    { what: 'Spark with `net.ipv6.conf.all.disable_ipv6=1`', tests: [] },
+    {
+      what: 'Spark as an unprivileged uid, its work folders and its namespaces its own',
+      tests: [{ file: otherMachines, name: /user without rights/ }],
+    },
+    {
+      what: 'Spark with `net.ipv6.conf.all.disable_ipv6=1`',
+      tests: [{ file: otherMachines, name: /IPv6/ }],
+    },
   ]),
   ...area('Side by side', [
-    { what: 'two `submit`s at once, their UIs fetched, ten `exec`s beside them', tests: [] },
+    {
+      what: 'two `submit`s at once, their UIs fetched, ten `exec`s beside them',
+      tests: [{ file: sideBySide }],
+    },
     { what: 'ten `exec`s', tests: [{ file: exec, name: /runs ten/ }] },
     {
       what: 'a notebook by `agent --print-env`, three kernel restarts',
@@ -127,15 +145,26 @@ export const rows: readonly Row[] = [
     },
   ]),
   ...area('Wire and streams, simulated', [
-    { what: 'any split of any frame sequence decodes to the same', tests: [] },
+    {
+      what: 'any split of any frame sequence decodes to the same',
+      tests: [{ file: 'test/relay/wire/decode.test.ts' }, { file: 'test/relay/wire/control.test.ts' }],
+    },
     {
       what: 'random schedules deliver every byte once and in order, or a named reset: 10 million',
-      tests: [],
+      tests: [{ file: 'test/sim/one-relay.sim.test.ts' }, { file: 'test/sim/two-relays.sim.test.ts' }],
+      environment: { SLR_SIM_SCHEDULES: '10000000' },
     },
-    { what: 'late frames of a retired route, a lost FIN, a lost RESET, crossing resumes', tests: [] },
-    { what: 'frozen wire numbers', tests: [] },
+    {
+      what: 'late frames of a retired route, a lost FIN, a lost RESET, crossing resumes',
+      tests: [{ file: 'test/sim/faults.test.ts' }],
+    },
+    { what: 'frozen wire numbers', tests: [{ file: 'test/relay/wire/frozen.test.ts' }] },
   ]),
   ...area('Deaths', [
+    {
+      what: 'what is behind a stream does not notice a relay that was away for 20 s',
+      tests: [{ file: relayAway }],
+    },
     {
       what: 'relay SIGKILLed and back after 10 s in mid-shuffle: right answer, no failed task',
       tests: [{ file: relayLoss, name: /killed in mid-shuffle/ }],
@@ -156,10 +185,19 @@ export const rows: readonly Row[] = [
       what: 'wrong, expired, other application’s, missing token, key outside its prefix: refused, counted, nothing allocated',
       tests: [{ file: handshake, name: /a token/ }, { file: 'test/relay/token/verify.test.ts' }],
     },
-    { what: 'another uid at the facade', tests: [{ file: facade, name: /without the token/ }] },
+    {
+      what: 'another uid at the facade',
+      tests: [
+        { file: facade, name: /without the token/ },
+        { file: badLuck, name: /strangers/ },
+      ],
+    },
     {
       what: 'another uid at the socket',
-      tests: [{ file: 'test/relay/server/listen.test.ts', name: /this user only/ }],
+      tests: [
+        { file: 'test/relay/server/listen.test.ts', name: /this user only/ },
+        { file: badLuck, name: /strangers/ },
+      ],
     },
     {
       what: 'garbage, truncated, oversized, unknown frames; HTTP to the link port; a slow handshake',
@@ -189,7 +227,10 @@ export const rows: readonly Row[] = [
     },
     {
       what: 's3a, jdbc, kafka while `--egress none`: warned',
-      tests: [{ file: settings, name: /reaches outside/ }],
+      tests: [
+        { file: settings, name: /reaches outside/ },
+        { file: badLuck, name: /point outside/ },
+      ],
     },
     {
       what: 'executor’s JVM dies at start, or never registers: Failed with its last lines, the job ends after few starts',
@@ -204,16 +245,31 @@ export const rows: readonly Row[] = [
     },
     {
       what: 'peer’s port closed, address unknown, peer gone: reset within 50 ms of knowing',
-      tests: [{ file: sockets, name: /resets the client/ }],
+      tests: [
+        { file: sockets, name: /resets the client/ },
+        { file: badLuck, name: /dial to nobody/ },
+      ],
     },
-    { what: 'what Spark makes of a dead peer', tests: [{ file: deaths, name: /dies with shuffle output/ }] },
+    {
+      what: 'what Spark makes of a dead peer, with authentication and without',
+      tests: [
+        { file: deaths, name: /dies with shuffle output/ },
+        { file: badLuck, name: /peer dies/ },
+      ],
+    },
     {
       what: 'another machine or uid at a wildcard listener: closed at once, counted',
-      tests: [{ file: gate, name: /closes and counts|turns away/ }],
+      tests: [
+        { file: gate, name: /closes and counts|turns away/ },
+        { file: badLuck, name: /strangers/ },
+      ],
     },
     {
       what: 'work folder full: the cause is seen in the driver’s log',
-      tests: [{ file: shimLife, name: /folder is full/ }],
+      tests: [
+        { file: shimLife, name: /folder is full/ },
+        { file: badLuck, name: /folder that is full/ },
+      ],
     },
   ]),
   ...area('Package', [

@@ -27,6 +27,8 @@ export type PlanStep =
       readonly knows: 'endpoint' | 'relay'
       readonly laterMs: number
     }
+  /** From now on what it sends takes longer; with `vanishes` it is told that its links are lost, and what it sent arrives late. */
+  | { readonly is: 'lag'; readonly who: number; readonly ms: number; readonly vanishes: boolean }
   /** Neither learns it: bytes vanish. */
   | { readonly is: 'silence'; readonly who: number }
   /** SIGSTOP and SIGCONT. */
@@ -124,6 +126,12 @@ const gentleFault: fc.Arbitrary<PlanStep> = fc.oneof(
     laterMs: fc.constantFrom(5, 200, 100_000),
   }),
   fc.record({ is: fc.constant('silence' as const), who }),
+  fc.record({
+    is: fc.constant('lag' as const),
+    who,
+    ms: fc.integer({ min: 1, max: 100 }),
+    vanishes: fc.boolean(),
+  }),
   fc.record({ is: fc.constant('stop' as const), who, ms: fc.integer({ min: 1, max: 300 }) }),
   fc.record({ is: fc.constant('stop-relay' as const), relay, ms: fc.integer({ min: 1, max: 400 }) }),
 )

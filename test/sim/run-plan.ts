@@ -150,6 +150,12 @@ class PlanRun {
           else far.cutHere(step.laterMs)
         }
         return
+      case 'lag':
+        for (const { near } of this.#slot(step.who).now.connections) {
+          near.lag(step.ms)
+          if (step.vanishes) world.clock.after(20, () => near.vanish())
+        }
+        return
       case 'silence':
         for (const { near } of this.#slot(step.who).now.connections) near.silence()
         return
@@ -356,6 +362,7 @@ function isGentle(step: PlanStep): boolean {
     case 'cut':
     case 'half-open':
     case 'silence':
+    case 'lag':
       return true
     case 'stop':
       return step.ms <= 300

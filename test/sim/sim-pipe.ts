@@ -53,6 +53,11 @@ export class SimPipe implements Pipe {
   #reason: Error | undefined
   /** Bytes written from here vanish. */
   isSilent = false
+  /** A write that begins with a frame of this type is lost, and all after it. */
+  #loses: { readonly type: number; readonly then: () => void } | undefined
+  /** On top of the wire's, ms. */
+  #lagMs = 0
+  #arrivesMs = 0
   /** Called when `left` more bytes have gone out. */
   #tripwire: { left: number; readonly trip: () => void } | undefined
 
@@ -77,6 +82,12 @@ export class SimPipe implements Pipe {
 
   write(bytes: Uint8Array, slab?: Slab): void {
     if (this.#isClosed || this.#isEnding) return
+    const loses = this.#loses
+    if (loses !== undefined && bytes[0] === loses.type) {
+      this.#loses = undefined
+      this.silence()
+      this.party.after(0, loses.then)
+    }
     slab?.retain()
     this.#queue.push({ bytes, slab, taken: 0 })
     this.queuedBytes += bytes.length
@@ -101,8 +112,7 @@ export class SimPipe implements Pipe {
 
   destroy(): void {
     this.closeEnd(undefined)
-    if (!this.isSilent)
-      this.peer.party.clock.after(this.#wire.latencyMs, () => this.peer.#peerClosed(undefined))
+    if (!this.isSilent) this.#later(() => this.peer.#peerClosed(undefined))
   }
 
   // ---- faults ----
@@ -143,6 +153,21 @@ export class SimPipe implements Pipe {
     this.peer.isSilent = true
   }
 
+  /** The next frame of `type` that is written here, and all after it both ways, vanish; then `then` is called. */
+  lose(type: number, then: () => void): void {
+    this.#loses = { type, then }
+  }
+
+  /** What is written here from now on takes `ms` longer. */
+  lag(ms: number): void {
+    this.#lagMs = ms
+  }
+
+  /** This end is gone; what it has written still arrives, and nobody tells the other end. */
+  vanish(): void {
+    this.closeEnd(new Error('ETIMEDOUT'))
+  }
+
   /** Calls `trip` in the middle of the write that passes `bytes` more. */
   after(bytes: number, trip: () => void): void {
     this.#tripwire = { left: bytes, trip }
@@ -174,7 +199,7 @@ export class SimPipe implements Pipe {
     if (this.queuedBytes > 0) this.#owesDrained = true
     else if (this.#isEnding && !this.#finSent) {
       this.#finSent = true
-      if (!this.isSilent) this.party.clock.after(this.#wire.latencyMs, () => this.peer.#peerClosed(undefined))
+      if (!this.isSilent) this.#later(() => this.peer.#peerClosed(undefined))
     }
   }
 
@@ -194,11 +219,18 @@ export class SimPipe implements Pipe {
 
   #arrive(bytes: Buffer): void {
     if (this.isSilent) return
-    this.party.clock.after(this.#wire.latencyMs, () => {
+    this.#later(() => {
       if (this.isSilent) return
       this.peer.#arrived.push(bytes)
       this.peer.#readSoon()
     })
+  }
+
+  /** At the other end, never before what was sent earlier. */
+  #later(callback: () => void): void {
+    const { clock } = this.party
+    this.#arrivesMs = Math.max(this.#arrivesMs, clock.now() + this.#wire.latencyMs + this.#lagMs)
+    clock.after(this.#arrivesMs - clock.now(), callback)
   }
 
   #readSoon(): void {

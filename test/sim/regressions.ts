@@ -1,0 +1,158 @@
+/**
+ * Schedules that failed once, made small, with what was wrong. Used by faults.test.ts. A new
+ * failure of the random schedules is added here as fast-check prints it.
+ */
+import type { Plan } from './plan.ts'
+
+const plain = {
+  seed: 0,
+  class: 'bulk',
+  latencyMs: 1,
+  kernelBytes: 65_536,
+  readBytes: 16_384,
+  endpoints: 2,
+  relays: 1,
+  directoryLatencyMs: undefined,
+  floorBytes: 16_384,
+  windowBytes: 65_536,
+  budgetBytes: 1 << 20,
+  ackDelayMs: 5,
+  maxStreams: 1_000,
+} as const satisfies Omit<Plan, 'steps'>
+const silent = { writes: 0, pieceBytes: 1_000, pauseMs: 0, readDelayMs: 0 }
+
+export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
+  [
+    'an opener that was stopped past its grace is told that its stream is lost, and not that it closed',
+    {
+      ...plain,
+      steps: [
+        { afterMs: 4, step: { is: 'stop', who: 3, ms: 3_659 } },
+        {
+          afterMs: 0,
+          step: {
+            is: 'talk',
+            from: 3,
+            to: 0,
+            opens: { ...silent, writes: 1 },
+            accepts: silent,
+            isRefused: false,
+          },
+        },
+      ],
+    },
+  ],
+  [
+    'a claim that is answered after a newer one of the same address does not take its place',
+    {
+      ...plain,
+      directoryLatencyMs: 15,
+      steps: [
+        { afterMs: 10, step: { is: 'half-open', who: 0, knows: 'endpoint', laterMs: 12 } },
+        {
+          afterMs: 19,
+          step: { is: 'talk', from: 2, to: 1, opens: silent, accepts: silent, isRefused: false },
+        },
+      ],
+    },
+  ],
+  [
+    'a stream that is resumed before it was ever answered sends its bytes once',
+    {
+      ...plain,
+      seed: 18,
+      class: 'urgent',
+      kernelBytes: 600,
+      relays: 2,
+      directoryLatencyMs: 0,
+      steps: [
+        {
+          afterMs: 0,
+          step: {
+            is: 'talk',
+            from: 3,
+            to: 2,
+            opens: { ...silent, writes: 51_321, pieceBytes: 10_000 },
+            accepts: silent,
+            isRefused: false,
+          },
+        },
+      ],
+    },
+  ],
+  [
+    'an address whose lease points to a relay that is no more is not asked for without a pause',
+    {
+      ...plain,
+      latencyMs: 0,
+      directoryLatencyMs: 0,
+      steps: [
+        {
+          afterMs: 0,
+          step: {
+            is: 'talk',
+            from: 1,
+            to: 2,
+            opens: silent,
+            accepts: { ...silent, writes: 2_247 },
+            isRefused: false,
+          },
+        },
+        { afterMs: 0, step: { is: 'restart-relay', relay: 1, downMs: 39 } },
+      ],
+    },
+  ],
+  [
+    'a relay that drains is not visited without a pause',
+    {
+      ...plain,
+      latencyMs: 0,
+      endpoints: 3,
+      relays: 2,
+      directoryLatencyMs: 0,
+      steps: [
+        { afterMs: 0, step: { is: 'half-open', who: 0, knows: 'relay', laterMs: 50_000 } },
+        {
+          afterMs: 1,
+          step: { is: 'talk', from: 1, to: 3, opens: silent, accepts: silent, isRefused: false },
+        },
+        { afterMs: 0, step: { is: 'drain-relay', relay: 0, downMs: 19 } },
+      ],
+    },
+  ],
+  [
+    'an address is found elsewhere once, though the hint and the directory both say so',
+    {
+      ...plain,
+      seed: 1_482_769_020,
+      latencyMs: 0,
+      relays: 2,
+      directoryLatencyMs: 15,
+      steps: [
+        { afterMs: 0, step: { is: 'half-open', who: 0, knows: 'relay', laterMs: 781 } },
+        {
+          afterMs: 0,
+          step: {
+            is: 'talk',
+            from: 3,
+            to: 3,
+            opens: { ...silent, writes: 4, pieceBytes: 300, pauseMs: 20 },
+            accepts: { ...silent, endsLast: true },
+            isRefused: false,
+          },
+        },
+        {
+          afterMs: 99,
+          step: {
+            is: 'talk',
+            from: 3,
+            to: 2,
+            opens: silent,
+            accepts: { ...silent, writes: 1, pauseMs: 20 },
+            isRefused: false,
+          },
+        },
+      ],
+    },
+  ],
+]
