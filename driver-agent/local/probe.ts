@@ -14,6 +14,8 @@ export type ProbeResult =
 /** A namespace is made in milliseconds; a machine that needs more than this hangs. */
 const LIMIT_MS = 10_000
 
+const SYSTEM_PATH = '/usr/sbin:/sbin:/usr/bin:/bin'
+
 /** Tries what every function needs, in a process that ends at once. Never rejects. */
 export async function probeNamespaces(): Promise<ProbeResult> {
   const mode = namespaceMode()
@@ -48,7 +50,8 @@ function tryNamespaces(
     stdio[2] = 'pipe'
     const child = spawn(program, args, {
       stdio,
-      env: { PATH: process.env.PATH, LC_ALL: 'C', ...env },
+      // A PATH may hold only folders that the probe's /tmp hides; functions get programs by their full names.
+      env: { PATH: `${process.env.PATH ?? ''}:${SYSTEM_PATH}`, LC_ALL: 'C', ...env },
       timeout: LIMIT_MS,
       killSignal: 'SIGKILL',
     })
