@@ -151,12 +151,16 @@ export async function startSentinels(): Promise<RedisGroup> {
       return /num-slaves\n1\n/.test(seen) && /num-other-sentinels\n2\n/.test(seen)
     }),
   )
-  await eventually('the replica is in step', () => /master_link_status:up/.test(replica.tryCli('info') ?? ''))
+  await eventually('the replica is in step', () => isInStep(replica))
   return {
     url: `redis+sentinel://${sentinels.map((one) => `127.0.0.1:${one.port}`).join(',')}/group`,
     servers,
     stop: async () => void (await Promise.all(servers.map((one) => one.stop()))),
   }
+}
+
+function isInStep(replica: RedisServer): boolean {
+  return /master_link_status:up/.test(replica.tryCli('info', 'replication') ?? '')
 }
 
 /** Three masters with a replica each. */
@@ -172,6 +176,11 @@ export async function startCluster(): Promise<RedisGroup> {
   await eventually('the Cluster is whole', () =>
     servers.every((one) => /cluster_state:ok/.test(one.tryCli('cluster', 'info') ?? '')),
   )
+  // A replica that never was in step may not take over.
+  await eventually('three replicas are in step', () => {
+    const replicas = servers.filter((one) => /^role:slave/m.test(one.tryCli('info', 'replication') ?? ''))
+    return replicas.length === 3 && replicas.every(isInStep)
+  })
   return {
     url: `redis+cluster://${nodes.slice(0, 3).join(',')}`,
     servers,

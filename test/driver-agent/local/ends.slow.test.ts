@@ -111,10 +111,11 @@ describe.each(users)('a function of user %s', (user) => {
     const mark = newMark()
     const root = await workRoot(user)
     // Two that are each within the limit.
-    const eat = `${process.execPath} -e 'globalThis.b = Buffer.alloc(90e6, 1); setInterval(() => {}, 1e6)'`
+    const eat = 'globalThis.b = Buffer.alloc(90e6, 1); setInterval(() => {}, 1e6)'
     const started = startFunction(
       {
-        command: ['sh', '-c', `${eat} & ${eat} & wait`],
+        // Node is a word of its own, so that functions see it wherever this checkout lies.
+        command: ['sh', '-c', '"$1" -e "$2" & "$1" -e "$2" & wait', 'sh', process.execPath, eat],
         env: mark.env,
         workRoot: root,
         memoryBytes: 180 * 1024 * 1024,
