@@ -5,6 +5,7 @@
  * Used by session.ts and by `agent --stop`.
  */
 import { randomBytes } from 'node:crypto'
+import { accessSync, constants } from 'node:fs'
 import { chmod, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { createConnection, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -27,12 +28,24 @@ export interface RunDir {
   remove(): Promise<void>
 }
 
-/** Where this user's run folders are: $XDG_RUNTIME_DIR or the temporary folder. Short: a socket's path has 107 bytes. */
+/**
+ * Where this user's run folders are: $XDG_RUNTIME_DIR where that can be written (after `su`, or
+ * in a container, it often names a folder that is not there), else the temporary folder. Short:
+ * a socket's path has at most 107 bytes.
+ */
 export function runDirBase(environment: NodeJS.ProcessEnv = process.env): string {
-  const parent = environment.XDG_RUNTIME_DIR
-  return parent !== undefined && parent.length > 0 && parent.length < 60
-    ? join(parent, 'spark-lambda-relay')
-    : logsBase()
+  const parent = environment.XDG_RUNTIME_DIR ?? ''
+  const isGood = parent.length > 0 && parent.length < 60 && canWrite(parent)
+  return isGood ? join(parent, 'spark-lambda-relay') : logsBase()
+}
+
+function canWrite(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Makes a folder (0700) below `base`, after removing those whose agent is gone. */

@@ -95,10 +95,13 @@ describe('the folder of a run', () => {
     await dir.remove()
   })
 
-  it('lies in XDG_RUNTIME_DIR unless that is too long for a socket', () => {
-    expect(runDirBase({ XDG_RUNTIME_DIR: '/run/user/7' })).toBe('/run/user/7/spark-lambda-relay')
-    expect(runDirBase({ XDG_RUNTIME_DIR: `/${'x'.repeat(80)}` })).toBe(
-      join(tmpdir(), `spark-lambda-relay-${process.getuid?.()}`),
-    )
+  it('lies in XDG_RUNTIME_DIR where that is there, and short enough for a socket', () => {
+    const temporary = join(tmpdir(), `spark-lambda-relay-${process.getuid?.()}`)
+    expect(runDirBase({ XDG_RUNTIME_DIR: parent })).toBe(join(parent, 'spark-lambda-relay'))
+    expect(runDirBase({ XDG_RUNTIME_DIR: join(parent, 'absent') })).toBe(temporary)
+    const long = join(parent, 'x'.repeat(60))
+    mkdirSync(long)
+    expect(runDirBase({ XDG_RUNTIME_DIR: long })).toBe(temporary)
+    expect(runDirBase({})).toBe(temporary)
   })
 })
