@@ -2,12 +2,14 @@
  * Which tests run together. A file's ending tells its project: `.slow.test.ts` starts
  * processes and takes seconds, `.sim.test.ts` runs many random schedules, `.spark.test.ts`
  * needs Spark and Java, `.spark-full.test.ts` as well but belongs to test:full only; all
- * others are fast. Groups run one after the other, cheap ones first.
+ * others are fast. Slow files below test/faults/ load the machine or measure how long streams
+ * stall, so each of them runs alone. Groups run one after the other, cheap ones first.
  */
 import { defineConfig } from 'vitest/config'
 
 const all = 'test/**/*.test.ts'
 const slow = 'test/**/*.slow.test.ts'
+const faults = 'test/faults/**/*.slow.test.ts'
 const sim = 'test/**/*.sim.test.ts'
 const spark = 'test/**/*.spark.test.ts'
 const sparkFull = 'test/**/*.spark-full.test.ts'
@@ -43,11 +45,23 @@ export default defineConfig({
         test: {
           name: 'slow',
           include: [slow],
+          exclude: [faults],
+          testTimeout: 2 * minute,
+          hookTimeout: 2 * minute,
+          maxWorkers: 2, // they mostly wait
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'faults',
+          include: [faults],
           testTimeout: 2 * minute,
           hookTimeout: 2 * minute,
           fileParallelism: false,
           maxWorkers: 1,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -59,7 +73,7 @@ export default defineConfig({
           hookTimeout: 10 * minute,
           fileParallelism: false,
           maxWorkers: 1,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
       {
@@ -71,7 +85,7 @@ export default defineConfig({
           hookTimeout: 10 * minute,
           fileParallelism: false,
           maxWorkers: 1,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 5 },
         },
       },
     ],

@@ -3,7 +3,7 @@
  * packages. Both Sparks go into .cache/; Debian packages are installed where we are root, else
  * a sentence says which are missing. Quiet when all is there.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { ensureSpark } from '../driver-agent/spark-home.ts'
 import { findProgram } from '../driver-agent/spawn.ts'
@@ -14,7 +14,9 @@ const programs: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   unshare: 'util-linux',
   setpriv: 'util-linux',
+  nsenter: 'util-linux',
   ps: 'procps',
+  nft: 'nftables',
   'redis-server': 'redis-server',
   'redis-cli': 'redis-tools',
   iperf3: 'iperf3',
@@ -22,15 +24,20 @@ const programs: Readonly<Record<string, string>> = {
   openssl: 'openssl',
   java: 'openjdk-17-jre-headless',
   javac: 'openjdk-17-jdk-headless',
-  python3: 'python3-pip',
+  python3: 'python3',
+}
+
+/** Module of Python that fetches Spark or makes a folder of packages for a test → Debian package that has it. */
+const pythonModules: Readonly<Record<string, string>> = {
+  pip: 'python3-pip',
+  ensurepip: 'python3-venv',
 }
 
 installPrograms()
 for (const version of testedSparks) await fetchSpark(version)
 
 function installPrograms(): void {
-  const path = `${process.env.PATH}:/usr/sbin:/sbin`
-  const missing = Object.entries(programs).filter(([program]) => findProgram(program, path) === undefined)
+  const missing = whatIsMissing()
   if (missing.length === 0) return
   const packages = [...new Set(missing.map(([, name]) => name))]
   if (process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
@@ -38,12 +45,22 @@ function installPrograms(): void {
     aptGet(['update'])
     aptGet(['install', '--yes', '--no-install-recommends', ...packages])
   }
-  const left = missing.filter(([program]) => findProgram(program, path) === undefined)
+  const left = whatIsMissing()
   if (left.length === 0) return
   const names = [...new Set(left.map(([, name]) => name))]
   say(
     `tests that need ${left.map(([program]) => program).join(', ')} will fail; install ${names.join(', ')} (Debian, Ubuntu: sudo apt-get install ${names.join(' ')})`,
   )
+}
+
+/** What tests start and this machine has not, each with its package. */
+function whatIsMissing(): readonly (readonly [string, string])[] {
+  const path = `${process.env.PATH}:/usr/sbin:/sbin`
+  const modules = Object.entries(pythonModules).filter(
+    ([module]) => spawnSync('python3', ['-c', `import ${module}`], { stdio: 'ignore' }).status !== 0,
+  )
+  const absent = Object.entries(programs).filter(([program]) => findProgram(program, path) === undefined)
+  return [...absent, ...modules.map(([module, from]) => [`python3 -m ${module}`, from] as const)]
 }
 
 function aptGet(args: readonly string[]): void {
