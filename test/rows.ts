@@ -130,6 +130,10 @@ export const rows: readonly Row[] = [
       tests: [{ file: `${agent}/facade/kubernetes-client.slow.test.ts` }],
     },
     {
+      what: 'real drivers of both versions: which pods they post, replace, trim and delete',
+      tests: [{ file: `${agent}/facade/real-driver.spark-full.test.ts` }],
+    },
+    {
       what: 'a watch cut during ten pod ends loses none',
       tests: [{ file: facade, name: /cut during ten ends/ }],
     },

@@ -1,5 +1,5 @@
 """
-A Spark driver for real-driver.spark.test.ts. It reads its orders from a folder, since spark-submit
+A Spark driver for real-driver.spark-full.test.ts. It reads its orders from a folder, since spark-submit
 hands no stdin on to Python: a file `work` there starts a job that never ends, `cancel` cancels
 it, and `stop` stops the context.
 """
