@@ -248,6 +248,9 @@ export class RelayLink implements FrameHandler<Slab> {
         if (offset > from.limit) throw violation(`RECLAIMED to ${offset}, credit was ${from.limit}`)
         from.limit = offset
         return
+      case FrameType.done:
+        if (from.label % 2 === 1) throw violation(`DONE on label ${from.label}, it is the acceptor's to say`)
+        return
       case FrameType.reset:
         this.node.metrics.resetsForwarded[resetReasonOf(offset)] += 1
         return
