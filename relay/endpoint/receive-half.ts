@@ -14,6 +14,14 @@ import type { CreditBudget } from './credit.ts'
  */
 const LEAST_ROUND_TRIP_MS = 4
 
+/**
+ * A window is acknowledged and renewed in so many parts. With two, bytes that come in large pieces
+ * settle into one renewal a round trip (the second is short by a few bytes, and waits for data
+ * that waits for credit): half the window lies idle, and a rate of half a window a round trip
+ * never asks for a larger one. One stream over 20 ms stood at 256 KiB and 10 MiB/s.
+ */
+const RENEWALS = 4
+
 /** open: bytes may come. finished: FIN came, all delivered or on its way. dead: reset. */
 export type ReceiveState = 'open' | 'finished' | 'dead'
 
@@ -134,7 +142,7 @@ export class ReceiveHalf {
 
   /** Enough is delivered that waiting longer would slow the sender. */
   get isAckUrgent(): boolean {
-    return (this.#delivered - this.#ackSent) * 2 >= this.#window
+    return (this.#delivered - this.#ackSent) * RENEWALS >= this.#window
   }
   get hasAckToSend(): boolean {
     return this.#delivered > this.#ackSent
@@ -159,7 +167,7 @@ export class ReceiveHalf {
     this.#tune(nowMs)
     const before = this.#limit
     const wanted = this.#delivered + this.#window
-    if ((wanted - before) * 2 < this.#window) return -1
+    if ((wanted - before) * RENEWALS < this.#window) return -1
     // A starved stream is granted its floor in halves, not byte by byte.
     if (!this.#raise(wanted, Math.min(this.#window, this.#floor) / 2)) return -1
     this.#grantedAtMs = nowMs
