@@ -56,7 +56,9 @@ const MAX_VISIT_TRIES = 3
  * A visited relay that does not answer this soon is taken for lost, ms: its endpoints are on
  * their way to another, and the directory will know before it answers.
  */
-const VISIT_HANDSHAKE_MS = 2_000
+const VISIT_HANDSHAKE_MS = 1_000
+/** Nodes that were slow and are remembered; then all are forgotten. */
+const MAX_PATIENCE = 256
 /** Addresses whose end every new home is told; the oldest are forgotten first. */
 const MAX_RETIREMENTS = 4_096
 /** A relay that sends us on, and the next one too: after so many something is wrong, and we wait as after a failure. */
@@ -66,6 +68,8 @@ const MAX_PLACEMENTS = 4
  * others. Once all were tried, the full time of a handshake is given.
  */
 const NEXT_HOME_MS = 2_000
+/** How long an old home may take to send our peers to the new one, ms. */
+const PARTING_MS = 1_000
 /** While an old home still serves us, trying for a new one may be this much slower. */
 const UNHURRIED = 5
 /** A visit without streams is left after this long, ms. */
@@ -83,6 +87,8 @@ export class Homes {
   #nextUrl: number
   #failures = 0
   #counter = 0
+  /** The old link after there is a new one: its streams go on until they have another way. */
+  #parting: { readonly link: Link; readonly timer: Timer } | undefined
   /** Numbers the dials for a home: what is heard from an older one means nothing. */
   #homeDial = 0
   /** How often in a row relays have sent us on; once it was tried, we ask to be taken where we knock. */
@@ -93,6 +99,8 @@ export class Homes {
   #lostUrl: string | undefined
   #isStopped = false
   readonly #visits = new Map<string, Visit>()
+  /** How long the next visit of a node may take to begin, ms, where the last ones took too long. */
+  readonly #patience = new Map<string, number>()
   readonly #known = new Map<string, KnownHome>()
   /** How often in a row the way to an address was lost. */
   readonly #losses = new Map<string, number>()
@@ -198,6 +206,7 @@ export class Homes {
 
   goodbye(): void {
     this.#leaving?.goodbye()
+    this.#parting?.link.goodbye()
     if (this.#home.is === 'up') this.#home.link.goodbye()
     for (const visit of this.#visits.values()) if (visit.dial.is === 'up') visit.dial.link.goodbye()
   }
@@ -207,6 +216,7 @@ export class Homes {
     const dials = [this.#home, ...[...this.#visits.values()].map((visit) => visit.dial)]
     for (const dial of dials) if (dial.is === 'shaking' || dial.is === 'up') dial.link.abandon()
     this.#leaving?.abandon()
+    this.#parting?.link.abandon()
   }
 
   stop(): void {
@@ -215,6 +225,7 @@ export class Homes {
     for (const known of this.#known.values()) if (known.is === 'lost') known.timer.cancel()
     for (const dial of [this.#home, ...[...this.#visits.values()].map((visit) => visit.dial)]) endDial(dial)
     this.#leaving?.close('goodbye', 'the endpoint is over')
+    this.#endParting()
     this.#home = { is: 'idle' }
     this.#visits.clear()
   }
@@ -280,8 +291,22 @@ export class Homes {
     const old = this.#leaving
     this.#leaving = undefined
     for (const frame of this.#retirements) link.sendFrame(frame)
-    old?.close('superseded', 'moved to another link')
+    if (old !== undefined) this.#partFrom(old)
     this.#events.linkUp(link, true)
+  }
+
+  /** The old relay sends those who opened streams to us to our new home, and ends the link. If not, we do. */
+  #partFrom(link: Link): void {
+    this.#endParting()
+    const timer = this.#options.clock.after(PARTING_MS, () => this.#endParting())
+    this.#parting = { link, timer }
+  }
+
+  #endParting(): void {
+    const parting = this.#parting
+    this.#parting = undefined
+    parting?.timer.cancel()
+    parting?.link.close('superseded', 'moved to another link')
   }
 
   /** The relay knows a better home for us. */
@@ -378,10 +403,13 @@ export class Homes {
       'visit',
       (dial) => {
         visit.dial = dial
-        if (dial.is === 'up') visit.tries = 0
+        if (dial.is !== 'up') return
+        visit.tries = 0
+        this.#patience.delete(node)
       },
       (error) => {
         if (this.#isStopped || this.#visits.get(node) !== visit) return
+        if (error.code === 'timeout') this.#growPatience(node)
         // It was up: whether that relay still lives, and who is at home there, the directory knows best.
         if (visit.dial.is === 'idle') return this.#visitLost(node)
         const isOver = error.code === 'timeout' || error.code === 'goodbye' || error.code === 'draining'
@@ -393,6 +421,17 @@ export class Homes {
       },
       node,
     )
+  }
+
+  #patienceFor(node: string | undefined): number {
+    return this.#patience.get(node ?? '') ?? VISIT_HANDSHAKE_MS
+  }
+
+  /** A far relay needs longer than one that hangs is worth: twice as long at each next try. */
+  #growPatience(node: string): void {
+    const next = Math.min(this.#limits.handshakeMs, 2 * this.#patienceFor(node))
+    if (this.#patience.size >= MAX_PATIENCE) this.#patience.clear()
+    this.#patience.set(node, next)
   }
 
   /** Whoever was reached there is asked for again at our home, where the directory is known. */
@@ -424,7 +463,7 @@ export class Homes {
   ): void {
     const abort = new AbortController()
     const { handshakeMs } = this.#limits
-    const limitMs = Math.min(handshakeMs, mode === 'visit' ? VISIT_HANDSHAKE_MS : this.#homeLimitMs)
+    const limitMs = Math.min(handshakeMs, mode === 'visit' ? this.#patienceFor(expected) : this.#homeLimitMs)
     const timer = this.#options.clock.after(limitMs, () => abort.abort())
     set({ is: 'dialling', abort, timer })
     let isUp = false
@@ -451,6 +490,7 @@ export class Homes {
           class: this.#options.class,
           mode,
           ...(mode === 'attach' && this.#placements > 0 ? { placed: true } : {}),
+          ...(mode === 'attach' && this.#leaving?.isUp === true ? { hasHome: true } : {}),
         },
         this.#options.clock,
         { ...this.#tuning, handshakeMs: limitMs },

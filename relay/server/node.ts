@@ -83,6 +83,13 @@ const HOUSEKEEPING_MS = 500
 /** How often a relay tells the others of itself, ms; and how long they believe it. */
 const ANNOUNCE_MS = 1_000
 const RECORD_MS = 3_500
+/** Between telling where an address has moved and taking the old way down, ms: a dial and a handshake. */
+const PARTING_MS = 300
+/**
+ * Relays see at different moments that a directory is back: for so long, ms, nobody is taken away
+ * from a home that still serves it.
+ */
+const SETTLING_MS = 3_000
 /** How often the directory is asked again for addresses that OPENs wait for, ms: a hint may be lost. */
 const ASK_AGAIN_MS = 1_000
 /** One that is at home elsewhere and watched from here is looked at this often, ms … */
@@ -117,6 +124,9 @@ export class RelayNode {
   /** When the directory last answered, and whether endpoints were asked to move since. */
   #directoryMs: number
   #isCutOff = false
+  #returnedMs = Number.NEGATIVE_INFINITY
+  /** Links whose endpoint has another home by now, and whose routes are about to go. */
+  readonly #parting = new Set<RelayLink>()
   #batchDepth = 0
   #corked: RelayLink[] = []
 
@@ -296,6 +306,8 @@ export class RelayNode {
       counter: hello.counter,
     }
     if (link.state.is !== 'verifying') return
+    if (hello.hasHome === true && this.clock.now() - this.#returnedMs < SETTLING_MS)
+      throw new RelayError('internal', 'the directory is just back: stay for now')
     if (hello.mode === 'attach' && this.#place(link, who, hello.placed === true)) return
     if (this.#state !== 'serving') throw new RelayError('draining', 'this relay is leaving')
     if (this.#upLinks() >= this.limits.maxLinks)
@@ -600,15 +612,11 @@ export class RelayNode {
   #redirect(to: string, ends: readonly RouteEnd[], lease: Pick<Lease, 'node' | 'urls' | 'epoch'>): void {
     const byLink = groupBy(ends, (end) => end.link)
     for (const [link, group] of byLink) {
-      for (const batch of batches(group)) {
-        const labels = batch.map((end) => end.label)
-        for (const end of batch) {
-          end.ask = undefined
-          link.closeEnd(end)
-        }
-        this.metrics.redirects += 1
-        link.send(encodeMoved({ to, node: lease.node, urls: lease.urls, epoch: lease.epoch, labels }))
+      for (const end of group) {
+        end.ask = undefined
+        link.closeEnd(end)
       }
+      this.#pointTo(link, to, group, lease)
     }
   }
 
@@ -859,8 +867,43 @@ export class RelayNode {
     if (residence.state.is === 'missing') {
       residence.state.grace.cancel()
       this.#atHomeElsewhere(residence, change.lease)
-    } else {
-      residence.state.link.close(new RelayError('superseded', `${address} is at home elsewhere`))
+    } else this.#movedAway(residence, change.lease)
+  }
+
+  /**
+   * It has a newer home, and a link here as well. Those who opened streams to it are told where to
+   * go. If we asked it to move, the old link works: they dial first, and lose the old way after.
+   */
+  #movedAway(residence: Residence, lease: Lease): void {
+    if (residence.state.is !== 'attached') return
+    const { link } = residence.state
+    const cut = (): void => {
+      this.#parting.delete(link)
+      if (!link.isUp) return
+      for (const [opener, ends] of openersTo(link)) {
+        for (const end of ends) if (end.other !== undefined) this.endRoute(end, end.other)
+        this.#pointTo(opener, residence.address, ends, lease)
+      }
+      link.close(new RelayError('superseded', `${residence.address} is at home elsewhere`))
+    }
+    if (this.#state === 'serving' && !this.#isCutOff) return cut()
+    if (this.#parting.has(link)) return
+    this.#parting.add(link)
+    for (const opener of openersTo(link).keys()) this.#pointTo(opener, residence.address, [], lease)
+    this.clock.after(PARTING_MS, cut)
+  }
+
+  /** MOVED for `ends`, which are closed by it; for none it is only a hint. */
+  #pointTo(
+    link: RelayLink,
+    to: string,
+    ends: readonly RouteEnd[],
+    { node, urls, epoch }: Pick<Lease, 'node' | 'urls' | 'epoch'>,
+  ): void {
+    const labels = ends.map((end) => end.label)
+    for (const batch of labels.length === 0 ? [labels] : batches(labels)) {
+      this.metrics.redirects += 1
+      link.send(encodeMoved({ to, node, urls, epoch, labels: batch }))
     }
   }
 
@@ -1022,6 +1065,7 @@ export class RelayNode {
 
   /** It may have forgotten all that it knew: what we hold is written again, at once. */
   #directoryReturned(): void {
+    this.#returnedMs = this.clock.now()
     for (const { app, address, generation } of this.#retired.values())
       this.#tellRetired(app, address, generation)
     this.#renewAll()
@@ -1104,6 +1148,16 @@ function addressKey(app: string, address: string): string {
 }
 function keyOfWho(who: Attached): LeaseKey {
   return { app: who.app, address: who.address, class: who.class }
+}
+
+/** The links that opened streams to whoever is at the end of `link`, with their ends of the routes. */
+function openersTo(link: RelayLink): Map<RelayLink, RouteEnd[]> {
+  const ends: RouteEnd[] = []
+  for (const end of link.ends.values()) {
+    // Labels that we gave are even: there it is the acceptor.
+    if (end.label % 2 === 0 && end.other !== undefined) ends.push(end.other)
+  }
+  return groupBy(ends, (end) => end.link)
 }
 
 function groupBy<K, V>(all: readonly V[], key: (value: V) => K): Map<K, V[]> {

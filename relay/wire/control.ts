@@ -23,6 +23,8 @@ export interface Hello {
   readonly mode: 'attach' | 'visit'
   /** It comes because a relay sent it here, or would not be sent elsewhere: a relay that serves takes it. */
   readonly placed?: boolean
+  /** An old home, which asked it to go, still serves it: being refused costs it nothing. */
+  readonly hasHome?: boolean
 }
 
 /** The relay's answer. All sizes in bytes, times in ms. */
@@ -235,6 +237,7 @@ export function decodeHello(payload: Buffer): Hello {
     class: oneOf('HELLO', fields, 'class', ['urgent', 'bulk']),
     mode: oneOf('HELLO', fields, 'mode', ['attach', 'visit']),
     placed: fields.placed === true,
+    hasHome: fields.hasHome === true,
   }
 }
 

@@ -53,7 +53,7 @@ const hello: Hello = {
 
 describe('payloads of control frames', () => {
   it('come back as they were sent', () => {
-    expect(decodeHello(payloadOf(encodeHello(hello)))).toEqual({ ...hello, placed: false })
+    expect(decodeHello(payloadOf(encodeHello(hello)))).toEqual({ ...hello, placed: false, hasHome: false })
     const moved = {
       to: '127.64.0.9',
       node: 'n',
