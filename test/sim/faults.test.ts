@@ -307,6 +307,18 @@ describe('an address that is over', () => {
     expect(talk.opener.ending).toEqual({ is: 'reset', reason: 'gone' })
   })
 
+  it('is told to those that it visited, too, when its process died: within silence, grace and a second', async () => {
+    const world = new World({ relays: ['relay-a', 'relay-b'], directoryLatencyMs: 5 })
+    const alice = world.endpoint({ address: '127.64.0.1', relays: ['relay-a'], limits: small })
+    const bob = world.endpoint({ address: '127.64.0.2', relays: ['relay-b'], limits: small })
+    await world.pass(20_000) // the directory is older than its grace
+    const talk = world.talk(alice, bob.address, patient, patient)
+    await world.pass(100)
+    alice.crash('machine')
+    await world.pass(6_000 + 8_000 + 1_000)
+    expect(talk.acceptors[0]?.talker.ending).toEqual({ is: 'reset', reason: 'gone' })
+  })
+
   it('is taken over by a higher token generation at once', async () => {
     const cast = await start()
     const { world, alice, bob } = cast
