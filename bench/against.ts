@@ -7,15 +7,15 @@ import { type Contestant, ours } from './contestants/index.ts'
 import { BenchUsageError } from './options.ts'
 import { cacheDir, root } from './testbed/programs.ts'
 
-/** The working tree and `ref`, in place of all others. Throws BenchUsageError for a ref that is none. */
-export function againstContestants(bench: Bench, ref: string): readonly Contestant[] {
+/** The working tree and our code at `at` (a checkout of `ref`), in place of all others. */
+export function againstContestants(bench: Bench, ref: string, at: string): readonly Contestant[] {
   const mine = bench.contestants.filter(({ name }) => name === 'ours')
   if (mine.length === 0) throw new BenchUsageError(`${bench.name} has no contestant "ours" to compare`)
-  const at = checkout(ref)
   return [...mine, ours({ name: `ours@${ref}`, note: `our code at ${ref}`, root: at })]
 }
 
-function checkout(ref: string): string {
+/** Our files at `ref`, below .cache. Throws BenchUsageError for a ref that is none. */
+export function checkout(ref: string): string {
   let hash: string
   try {
     const args = ['rev-parse', '--verify', '--quiet', '--short=10', `${ref}^{commit}`]

@@ -3,7 +3,7 @@
  * Exit codes: 0 done, 1 nothing could be measured, 2 wrong use.
  */
 import { join } from 'node:path'
-import { againstContestants } from './against.ts'
+import { againstContestants, checkout } from './against.ts'
 import type { Bench, Row } from './bench.ts'
 import { Rows } from './bench.ts'
 import { benches } from './benches/index.ts'
@@ -31,20 +31,18 @@ const tell = (line: string): void => {
   process.stderr.write(`${line}\n`)
 }
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
+  if (!(error instanceof BenchUsageError)) throw error
+  tell(error.message)
+  return error.exitCode
+})
 
 async function main(args: readonly string[]): Promise<number> {
-  let options: BenchOptions
-  try {
-    options = parseOptions(
-      args,
-      benches.map((bench) => bench.name),
-    )
-  } catch (error) {
-    if (!(error instanceof BenchUsageError)) throw error
-    tell(error.message)
-    return error.exitCode
-  }
+  const options = parseOptions(
+    args,
+    benches.map((bench) => bench.name),
+  )
+  const other = options.against === undefined ? undefined : checkout(options.against)
   for (const program of ['bench-load', 'toxiproxy-server']) {
     if (findProgram(program) !== undefined) continue
     tell(`${program} is not there: run bench/peers/install.sh first (it needs Go, and takes minutes)`)
@@ -65,7 +63,7 @@ async function main(args: readonly string[]): Promise<number> {
   )
   let measured = 0
   for (const bench of wanted) {
-    const result = await runBench(bench, options)
+    const result = await runBench(bench, options, other)
     measured += result.rows.filter((row) => row.empty === undefined).length
     print(result)
     if (options.against === undefined) saveResult(resultsFolder, result)
@@ -77,10 +75,16 @@ async function main(args: readonly string[]): Promise<number> {
   return measured > 0 ? 0 : 1
 }
 
-async function runBench(bench: Bench, options: BenchOptions): Promise<BenchResult> {
+async function runBench(
+  bench: Bench,
+  options: BenchOptions,
+  other: string | undefined,
+): Promise<BenchResult> {
   tell(`\n${bench.name}: ${bench.question}`)
   const contestants = (
-    options.against === undefined ? bench.contestants : againstContestants(bench, options.against)
+    options.against === undefined || other === undefined
+      ? bench.contestants
+      : againstContestants(bench, options.against, other)
   ).filter(({ name }) => !options.isQuick || QUICK.has(name))
   const runs = options.isQuick ? options.runs : (bench.runs ?? options.runs)
   const rows = await takeTurns(

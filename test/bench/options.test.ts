@@ -29,6 +29,14 @@ describe('options of the bench', () => {
     expect(() => parseOptions(args, known)).toThrow(/benches: bulk-16, rpc[\s\S]*--quick/)
   })
 
+  it('ends with 2 for a commit that there is not', async () => {
+    const args = [join(import.meta.dirname, '../../bench/run.ts'), 'rpc', '--against', 'no-such-commit']
+    await expect(promisify(execFile)(process.execPath, args)).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--against no-such-commit: there is no such commit'),
+    })
+  })
+
   it('ends with 2 and the list when it is run with a bench that there is not', async () => {
     const run = promisify(execFile)(process.execPath, [
       join(import.meta.dirname, '../../bench/run.ts'),
