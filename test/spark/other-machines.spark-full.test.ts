@@ -41,7 +41,7 @@ describe.each(sparkVersions)('Spark %s', (version) => {
   it('shuffles where nobody has IPv6: each JVM on its own address, a listener per peer', async () => {
     machine = machineWithoutIpv6()
     job = await startSums(version, machine)
-    await job.saw('summed')
+    await job.saw('summed', 240_000)
     const [driver] = ofKind(job.pid, 'driver')
     const executors = ofKind(job.pid, 'executor')
     expect(executors).toHaveLength(2)
@@ -59,7 +59,7 @@ describe.each(sparkVersions)('Spark %s', (version) => {
   it.skipIf(!isRoot)('shuffles as a user without rights, in user namespaces', async () => {
     machine = unprivilegedUser()
     job = await startSums(version, machine)
-    await job.saw('summed')
+    await job.saw('summed', 240_000)
     const all = descendants(job.pid)
     expect(ofKind(job.pid, 'executor')).toHaveLength(2)
     for (const { pid, command } of all) {
