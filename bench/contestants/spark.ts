@@ -3,6 +3,8 @@
  * their own; and beside it executors in one shared network namespace, each JVM on an address of
  * its own, nothing of ours in the path (Spark's own standalone master places them).
  */
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -19,6 +21,8 @@ const SPARK_VERSION = '4.3.0'
 /** 156 bytes each in the shuffle files: 1.1 GiB. */
 const ROWS = 7_500_000
 const LIMIT_MS = 240_000
+/** What Spark and the functions get to leave in order. */
+const LEAVE_MS = 20_000
 
 const neverDialled = (): Promise<never> => Promise.reject(new Error('Spark is no entry to dial'))
 
@@ -63,6 +67,7 @@ export async function runSpark(contestant: Contestant, bed: Testbed): Promise<Sa
     ...crypto,
   }
   const job = [join(root, 'bench/spark/job.py'), String(ROWS), String(EXECUTORS), bed.dir]
+  let driver: ChildProcess
   if (contestant.isOurs) {
     const conf = Object.entries(settings).flatMap(([name, value]) => ['--conf', `${name}=${value}`])
     const submit = [
@@ -75,9 +80,13 @@ export async function runSpark(contestant: Contestant, bed: Testbed): Promise<Sa
       ...conf,
       ...job,
     ]
-    bed.start('sender', process.execPath, [join(root, 'cli/main.ts'), ...submit], { env })
-  } else await startStandalone(bed, home, env, settings, job)
-  return timed(bed)
+    driver = bed.start('sender', process.execPath, [join(root, 'cli/main.ts'), ...submit], { env })
+  } else driver = await startStandalone(bed, home, env, settings, job)
+  const ended = once(driver, 'exit')
+  const sample = await timed(bed)
+  // It leaves in order; what is still there after this is ended with the testbed.
+  await Promise.race([ended, wait(LEAVE_MS, undefined, { ref: false })])
+  return sample
 }
 
 async function startStandalone(
@@ -86,7 +95,7 @@ async function startStandalone(
   env: NodeJS.ProcessEnv,
   settings: Readonly<Record<string, string>>,
   job: readonly string[],
-): Promise<void> {
+): Promise<ChildProcess> {
   const spark = (name: string): string => join(home, 'bin', name)
   const driver = '127.64.0.1'
   const at = (address: string): NodeJS.ProcessEnv => ({
@@ -139,7 +148,7 @@ async function startStandalone(
   }
   const conf = ['--master', `spark://${driver}:${port}`, '--properties-file', properties]
   const host = ['--conf', `spark.driver.host=${driver}`, '--conf', `spark.driver.bindAddress=${driver}`]
-  bed.start('sender', spark('spark-submit'), [...conf, ...host, ...job], { env: at(driver) })
+  return bed.start('sender', spark('spark-submit'), [...conf, ...host, ...job], { env: at(driver) })
 }
 
 async function timed(bed: Testbed): Promise<Sample> {
