@@ -5,37 +5,22 @@
  */
 import { Slab } from '../pipe/slab.ts'
 import type { Timer } from '../time/clock.ts'
-import {
-  decodeGone,
-  decodeIncoming,
-  decodeMoved,
-  decodeOpened,
-  decodeResume,
-  decodeResumed,
-  decodeRouteDown,
-  encodeControl,
-  encodeResume,
-  encodeResumed,
-  encodeRetire,
-  encodeWatch,
-  MAX_BATCH,
-  type ResumedEntry,
-  type ResumeEntry,
-} from '../wire/control.ts'
-import { type RelayError, type ResetReason, resetReasons, violation } from '../wire/errors.ts'
+import { decodeGone, decodeMoved, decodeRouteDown, encodeRetire } from '../wire/control.ts'
+import { type RelayError, type ResetReason, violation } from '../wire/errors.ts'
 import { FrameType } from '../wire/header.ts'
+import { Acceptor, type AcceptorHost } from './acceptor.ts'
 import { CreditBudget, SendBudget } from './credit.ts'
 import { Homes } from './homes.ts'
 import type { Link } from './link.ts'
+import { Opener } from './opener.ts'
 import { endpointLimits } from './options.ts'
 import { ReceiveHalf } from './receive-half.ts'
 import { Stream, type StreamHost } from './stream.ts'
-import { Tombstones } from './tombstones.ts'
+import { StreamTable } from './stream-table.ts'
 import type {
   EndpointFigures,
   EndpointLimits,
   EndpointOptions,
-  IncomingStream,
   LocalSide,
   PeerTraffic,
   StreamHandle,
@@ -59,10 +44,9 @@ export class Endpoint implements StreamHost {
   readonly #options: EndpointOptions
   readonly #homes: Homes
   #state: EndpointState = 'starting'
-  readonly #opened = new Map<number, Stream>()
-  /** By opener, its incarnation, and its number. */
-  readonly #accepted = new Map<string, Stream>()
-  readonly #tombstones: Tombstones
+  readonly #streams: StreamTable
+  readonly #opener: Opener
+  readonly #acceptor: Acceptor
   #nextId = 1
   #acksDue: Stream[] = []
   #ackTimer: Timer | undefined
@@ -71,7 +55,6 @@ export class Endpoint implements StreamHost {
   #lastReclaimMs = -1_000
   readonly #peers = new Map<string, PeerTraffic>()
   readonly #resets: Partial<Record<ResetReason, number>> = {}
-  #resumes = 0
   #replayedBytes = 0
   #whenClosed: (() => void) | undefined
 
@@ -82,7 +65,7 @@ export class Endpoint implements StreamHost {
     this.limits = endpointLimits(options.class, options.limits)
     this.credit = new CreditBudget(this.limits.receiveBudgetBytes)
     this.sendBudget = new SendBudget(this.limits.sendBudgetBytes, this.limits.floorBytes)
-    this.#tombstones = new Tombstones(this.limits.tombstoneMs)
+    this.#streams = new StreamTable(this.limits.tombstoneMs)
     this.#homes = new Homes(options, this.limits, {
       linkUp: (link, isHome) => this.#linkUp(link, isHome),
       linkDown: (link, isHome, error) => this.#linkDown(link, isHome, error),
@@ -91,6 +74,20 @@ export class Endpoint implements StreamHost {
       askAgain: (address) => this.#askAgain(address),
       failed: (error) => this.#fail(error),
     })
+    this.#opener = new Opener(this.#homes)
+    this.#acceptor = new Acceptor(this.#acceptorHost(), this.#streams)
+  }
+
+  #acceptorHost(): AcceptorHost {
+    const refusal = (): ResetReason | undefined => this.#refusal
+    return {
+      incarnation: this.#options.incarnation,
+      makeStream: (identity, limit) => new Stream(this, identity, this.#receiveHalf(), limit),
+      get refusal() {
+        return refusal()
+      },
+      incoming: (stream) => this.#options.events.incoming(stream),
+    }
   }
 
   get state(): EndpointState {
@@ -113,10 +110,10 @@ export class Endpoint implements StreamHost {
     )
     this.#nextId += 1
     stream.accept(local)
-    this.#opened.set(stream.id, stream)
-    if (this.#state === 'closing' || this.#state === 'over') stream.die('shutdown')
-    else if (this.#isFull()) stream.die('overloaded')
-    else this.#route([stream])
+    this.#streams.opened.set(stream.id, stream)
+    const refusal = this.#refusal
+    if (refusal !== undefined) stream.die(refusal)
+    else this.#opener.route([stream])
     return stream
   }
 
@@ -151,11 +148,11 @@ export class Endpoint implements StreamHost {
 
   figures(): EndpointFigures {
     return {
-      openStreams: this.#opened.size + this.#accepted.size,
-      tombstones: this.#tombstones.size,
+      openStreams: this.#streams.size,
+      tombstones: this.#streams.tombstones.size,
       creditOutBytes: this.credit.usedBytes,
       unackedBytes: this.sendBudget.usedBytes,
-      resumes: this.#resumes,
+      resumes: this.#opener.resumes + this.#acceptor.resumes,
       replayedBytes: this.#replayedBytes,
       resets: this.#resets,
       peers: this.#peers,
@@ -193,21 +190,16 @@ export class Endpoint implements StreamHost {
     const now = this.now()
     if (now - this.#lastReclaimMs < IDLE_CREDIT_MS / 2) return
     this.#lastReclaimMs = now
-    for (const stream of this.#all()) {
+    for (const stream of this.#streams.all()) {
       if (stream === hungry || stream.receive.spareCredit <= 0) continue
       if (now - stream.receive.lastDataMs >= IDLE_CREDIT_MS) stream.reclaim()
     }
   }
   needsRoute(stream: Stream): void {
-    if (stream.isOpener && stream.route.is === 'down') this.#route([stream])
+    if (stream.isOpener && stream.route.is === 'down') this.#opener.route([stream])
   }
   finished(stream: Stream): void {
-    if (stream.isOpener) this.#opened.delete(stream.id)
-    else {
-      const key = keyOf(stream.peer, stream.peerIncarnation, stream.id)
-      this.#accepted.delete(key)
-      this.#tombstones.add(key, stream.endedCleanly, this.now())
-    }
+    this.#streams.bury(stream, this.now())
     this.#waiting.delete(stream)
     this.roomFreed()
     if (this.#state === 'closing') this.#closeIfEmpty()
@@ -232,18 +224,18 @@ export class Endpoint implements StreamHost {
   #linkUp(link: Link, isHome: boolean): void {
     if (isHome && this.#state !== 'closing') this.#state = 'attached'
     const waiting: Stream[] = []
-    for (const stream of this.#opened.values()) {
+    for (const stream of this.#streams.opened.values()) {
       if (stream.route.is === 'down' && this.#homes.linkTo(stream.peer) === link) waiting.push(stream)
     }
     if (isHome) {
-      this.#watchOrphans(link)
+      this.#acceptor.watchOrphans(link)
       this.#options.events.attached({
         url: link.url,
         node: link.state.is === 'up' ? link.state.welcome.node : '',
         resumed: waiting.length,
       })
     }
-    this.#route(waiting)
+    this.#opener.route(waiting)
   }
 
   #linkDown(link: Link, isHome: boolean, error: RelayError): void {
@@ -258,74 +250,7 @@ export class Endpoint implements StreamHost {
       if (this.#state === 'attached') this.#state = 'detached'
       this.#options.events.detached(error.message)
     }
-    this.#route(lost)
-  }
-
-  /** Asks to be told when openers that left streams behind are given up. */
-  #watchOrphans(link: Link): void {
-    const peers = new Map<string, { address: string; incarnation: string }>()
-    for (const stream of this.#accepted.values()) {
-      if (stream.route.is !== 'down') continue
-      const peer = { address: stream.peer, incarnation: stream.peerIncarnation }
-      peers.set(`${peer.address} ${peer.incarnation}`, peer)
-    }
-    for (const batch of batches([...peers.values()])) link.sendFrame(encodeWatch({ peers: batch }))
-  }
-
-  /** Opens or resumes what has no route, as far as there is a link for it. */
-  #route(streams: readonly Stream[]): void {
-    const resumable = new Map<string, Stream[]>()
-    for (const stream of streams) {
-      if (stream.isOver || stream.route.is !== 'down') continue
-      const link = this.#homes.linkTo(stream.peer)
-      if (link === undefined || !link.isUp) continue
-      if (!link.canOpen) {
-        stream.die('overloaded')
-        continue
-      }
-      if (stream.generation === 0) this.#sendOpen(stream, link)
-      else {
-        const key = `${stream.peer} ${stream.peerIncarnation}`
-        const group = resumable.get(key)
-        if (group === undefined) resumable.set(key, [stream])
-        else group.push(stream)
-      }
-    }
-    for (const group of resumable.values()) for (const batch of batches(group)) this.#sendResume(batch)
-  }
-
-  #sendOpen(stream: Stream, link: Link): void {
-    stream.generation = 1
-    const label = link.assignLabel(stream)
-    stream.route = { is: 'opening', link, label }
-    link.sendFrame(
-      encodeControl(FrameType.open, label, stream.receive.limit, {
-        to: stream.peer,
-        port: stream.port,
-        id: stream.id,
-      }),
-    )
-  }
-
-  /** All of `streams` have one peer. */
-  #sendResume(streams: readonly Stream[]): void {
-    const [first] = streams
-    const link = first && this.#homes.linkTo(first.peer)
-    if (first === undefined || link === undefined) return
-    const entries = streams.map((stream): ResumeEntry => {
-      stream.generation += 1
-      const label = link.assignLabel(stream)
-      stream.route = { is: 'resuming', link, label }
-      return {
-        label,
-        id: stream.id,
-        generation: stream.generation,
-        ...stream.receive.restate(),
-        port: stream.peerIncarnation === '' ? stream.port : 0,
-      }
-    })
-    this.#resumes += entries.length
-    link.sendFrame(encodeResume({ peer: first.peer, incarnation: first.peerIncarnation, entries }))
+    this.#opener.route(lost)
   }
 
   // ---- frames ----
@@ -333,21 +258,21 @@ export class Endpoint implements StreamHost {
   #handleControl(link: Link, type: number, label: number, offset: number, payload: Buffer): void {
     switch (type) {
       case FrameType.open:
-        return this.#handleOpen(link, label, offset, payload)
+        return this.#acceptor.handleOpen(link, label, offset, payload)
       case FrameType.opened:
-        return this.#handleOpened(link, label, offset, payload)
+        return this.#opener.handleOpened(link, label, offset, payload)
       case FrameType.resume:
-        return this.#handleResume(link, payload)
+        return this.#acceptor.handleResume(link, payload)
       case FrameType.resumed:
-        return this.#handleResumed(link, payload)
+        return this.#opener.handleResumed(link, payload)
       case FrameType.moved: {
         const moved = decodeMoved(payload)
         const streams = this.#takeLabels(link, moved.labels)
         this.#homes.moved(link, moved)
-        return this.#route(streams)
+        return this.#opener.route(streams)
       }
       case FrameType.routeDown:
-        return this.#route(this.#takeLabels(link, decodeRouteDown(payload).labels))
+        return this.#opener.route(this.#takeLabels(link, decodeRouteDown(payload).labels))
       case FrameType.gone: {
         const gone = decodeGone(payload)
         return this.#peerGone(gone.address, gone.incarnation)
@@ -370,155 +295,15 @@ export class Endpoint implements StreamHost {
     return lost
   }
 
-  #handleOpen(link: Link, label: number, limit: number, payload: Buffer): void {
-    link.noteRemoteLabel(label)
-    const open = decodeIncoming(payload)
-    const key = keyOf(open.from, open.incarnation, open.id)
-    if (this.#accepted.has(key) || this.#tombstones.has(key)) {
-      // A RESUME overtook it, over another relay: its opener has left this route.
-      return link.sendSignal(FrameType.reset, label, resetReasons.lost)
-    }
-    this.#arrive(link, label, limit, open.from, open.incarnation, open.id, open.port, 1, 'opened')
-  }
-
-  #arrive(
-    link: Link,
-    label: number,
-    limit: number,
-    from: string,
-    incarnation: string,
-    id: number,
-    port: number,
-    generation: number,
-    owes: 'opened' | 'resumed',
-  ): void {
-    const stream = new Stream(this, { isOpener: false, id, peer: from, port }, this.#receiveHalf(), limit)
-    stream.peerIncarnation = incarnation
-    stream.generation = generation
-    stream.owes = owes
-    stream.routeLive(link, label)
-    link.bindLabel(label, stream)
-    this.#accepted.set(keyOf(from, incarnation, id), stream)
-    if (this.#state === 'closing') stream.reset('shutdown')
-    else if (this.#isFull()) stream.reset('overloaded')
-    else this.#options.events.incoming(this.#incoming(stream))
-  }
-
-  #incoming(stream: Stream): IncomingStream {
-    return {
-      peer: stream.peer,
-      port: stream.port,
-      get isOver() {
-        return stream.state.is !== 'pending'
-      },
-      accept: (local) => {
-        if (stream.state.is !== 'pending') {
-          local.reset('aborted')
-          return stream
-        }
-        stream.accept(local)
-        this.#answer(stream)
-        return stream
-      },
-      reject: (reason) => stream.reset(reason),
-    }
-  }
-
-  /** Tells the opener that its stream is there. With no route, its RESUME will ask. */
-  #answer(stream: Stream): void {
-    if (stream.route.is !== 'live') return
-    const { link, label } = stream.route
-    const { incarnation } = this.#options
-    if (stream.owes === 'opened') {
-      link.sendFrame(encodeControl(FrameType.opened, label, stream.receive.limit, { incarnation }))
-    } else if (stream.owes === 'resumed') {
-      link.sendFrame(encodeResumed({ incarnation, entries: [liveEntry(stream, label)] }))
-    }
-    stream.owes = 'nothing'
-    stream.schedule()
-  }
-
-  #handleOpened(link: Link, label: number, limit: number, payload: Buffer): void {
-    const stream = link.labels.get(label)
-    if (stream === undefined) return // reset or moved meanwhile
-    if (stream.route.is !== 'opening') throw violation(`OPENED for label ${label}, which was not opening`)
-    stream.routeLive(link, label)
-    this.#homes.reached(stream.peer)
-    stream.opened(decodeOpened(payload).incarnation, limit)
-  }
-
-  #handleResume(link: Link, payload: Buffer): void {
-    const resume = decodeResume(payload)
-    const answers: ResumedEntry[] = []
-    const live: [Stream, ResumeEntry][] = []
-    for (const entry of resume.entries) {
-      link.noteRemoteLabel(entry.label)
-      const key = keyOf(resume.peer, resume.incarnation, entry.id)
-      const stream = this.#accepted.get(key)
-      if (stream === undefined) {
-        if (entry.port !== 0 && !this.#tombstones.has(key)) {
-          const { label, limit, id, port, generation } = entry
-          this.#arrive(link, label, limit, resume.peer, resume.incarnation, id, port, generation, 'resumed')
-        } else answers.push(forgottenEntry(entry, this.#tombstones.wasClean(key)))
-        continue
-      }
-      if (entry.generation <= stream.generation) {
-        answers.push(forgottenEntry(entry, false)) // an older try that came late; its opener has retired this label
-        continue
-      }
-      if (stream.route.is !== 'down' && stream.route.is !== 'ended')
-        stream.route.link.closeLabel(stream.route.label)
-      stream.generation = entry.generation
-      stream.routeLive(link, entry.label)
-      link.bindLabel(entry.label, stream)
-      if (stream.state.is === 'pending') {
-        stream.owes = 'resumed'
-        stream.send_.raiseLimit(entry.limit)
-        continue
-      }
-      stream.owes = 'nothing'
-      answers.push(liveEntry(stream, entry.label))
-      live.push([stream, entry])
-    }
-    this.#resumes += live.length
-    // Before any stream speaks on its new route, its opener must know where it stands.
-    if (answers.length > 0) {
-      link.sendFrame(encodeResumed({ incarnation: this.#options.incarnation, entries: answers }))
-    }
-    for (const [stream, entry] of live) stream.resumed(entry.received, entry.limit)
-  }
-
-  #handleResumed(link: Link, payload: Buffer): void {
-    const resumed = decodeResumed(payload)
-    for (const entry of resumed.entries) {
-      const stream = link.labels.get(entry.label)
-      if (stream === undefined) continue
-      if (stream.route.is !== 'resuming' || stream.generation !== entry.generation) {
-        throw violation(
-          `RESUMED for label ${entry.label}, which was not resuming generation ${entry.generation}`,
-        )
-      }
-      if (entry.status !== 'live') {
-        stream.peerForgot(entry.status === 'ended')
-        continue
-      }
-      stream.routeLive(link, entry.label)
-      this.#homes.reached(stream.peer)
-      // In this order: a stream that was never opened must not send before it knows from where.
-      stream.resumed(entry.received, entry.limit)
-      stream.opened(resumed.incarnation, entry.limit)
-    }
-  }
-
   #peerGone(address: string, incarnation: string): void {
-    for (const stream of this.#all()) {
+    for (const stream of this.#streams.all()) {
       if (stream.peer !== address) continue
       if (incarnation === '' || stream.peerIncarnation === incarnation) stream.die('gone')
     }
   }
 
   #askAgain(address: string): void {
-    this.#route([...this.#opened.values()].filter((stream) => stream.peer === address))
+    this.#opener.route([...this.#streams.opened.values()].filter((stream) => stream.peer === address))
   }
 
   // ---- time ----
@@ -532,14 +317,14 @@ export class Endpoint implements StreamHost {
 
   #sweep(): void {
     const now = this.now()
-    this.#tombstones.sweep(now)
+    this.#streams.tombstones.sweep(now)
     this.#homes.sweep(now)
-    for (const stream of this.#opened.values()) {
+    for (const stream of this.#streams.opened.values()) {
       if (stream.state.is === 'pending' && now - stream.openedAtMs > this.limits.openTimeoutMs)
         stream.fail('timeout')
       else this.#forgetReset(stream, now)
     }
-    for (const stream of this.#accepted.values()) {
+    for (const stream of this.#streams.accepted.values()) {
       this.#forgetReset(stream, now)
       if (stream.route.is === 'down' && now - stream.route.sinceMs > this.limits.orphanMs)
         stream.peerForgot(false)
@@ -559,7 +344,7 @@ export class Endpoint implements StreamHost {
   }
 
   #closeIfEmpty(): void {
-    if (this.#opened.size + this.#accepted.size === 0) this.#closeNow()
+    if (this.#streams.size === 0) this.#closeNow()
   }
 
   #closeNow(): void {
@@ -570,7 +355,7 @@ export class Endpoint implements StreamHost {
 
   #over(): void {
     this.#state = 'over'
-    for (const stream of this.#all()) stream.die('shutdown')
+    for (const stream of this.#streams.all()) stream.die('shutdown')
     this.#homes.stop()
     this.#sweepTimer?.cancel()
     this.#ackTimer?.cancel()
@@ -578,40 +363,16 @@ export class Endpoint implements StreamHost {
     this.#whenClosed?.()
   }
 
-  *#all(): Generator<Stream> {
-    yield* this.#opened.values()
-    yield* this.#accepted.values()
-  }
-
-  /** Floors stand outside the budget, so they are what bounds the number of streams. */
-  #isFull(): boolean {
-    const streams = this.#opened.size + this.#accepted.size
-    return (
-      streams > this.limits.maxStreams ||
-      streams * this.limits.floorBytes > 16 * this.limits.receiveBudgetBytes
-    )
+  /** Why no stream is opened or accepted now. Floors stand outside the budget, so they are what bounds the number of streams. */
+  get #refusal(): ResetReason | undefined {
+    if (this.#state === 'closing' || this.#state === 'over') return 'shutdown'
+    const { maxStreams, floorBytes, receiveBudgetBytes } = this.limits
+    const { size } = this.#streams
+    return size > maxStreams || size * floorBytes > 16 * receiveBudgetBytes ? 'overloaded' : undefined
   }
 
   #receiveHalf(): ReceiveHalf {
     const { floorBytes, initialWindowBytes, maxWindowBytes } = this.limits
     return new ReceiveHalf(this.credit, floorBytes, initialWindowBytes, maxWindowBytes, ASSUMED_ROUND_TRIP_MS)
   }
-}
-
-function keyOf(opener: string, incarnation: string, id: number): string {
-  return `${opener} ${incarnation} ${id}`
-}
-
-function liveEntry(stream: Stream, label: number): ResumedEntry {
-  return { label, generation: stream.generation, status: 'live', ...stream.receive.restate() }
-}
-
-function forgottenEntry({ label, generation }: ResumeEntry, wasClean: boolean): ResumedEntry {
-  return { label, generation, status: wasClean ? 'ended' : 'lost', received: 0, limit: 0 }
-}
-
-function batches<T>(all: readonly T[]): T[][] {
-  const result: T[][] = []
-  for (let at = 0; at < all.length; at += MAX_BATCH) result.push(all.slice(at, at + MAX_BATCH))
-  return result
 }
