@@ -18,7 +18,7 @@ export interface RelayLimits {
   readonly silenceMs: number
   /** An address without a link is given up after this long (G). */
   readonly graceMs: number
-  /** A lease lives this long without renewal. More than graceMs. */
+  /** A lease lives this long without renewal: longer than a dead peer can go unnoticed. */
   readonly leaseMs: number
   /** After GO_AWAY, endpoints have this long. */
   readonly drainMs: number

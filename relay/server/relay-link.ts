@@ -5,7 +5,7 @@
  */
 import type { Pipe } from '../pipe/pipe.ts'
 import type { Slab } from '../pipe/slab.ts'
-import type { Timer } from '../time/clock.ts'
+import type { Clock, Timer } from '../time/clock.ts'
 import type { Pulse } from '../time/pulse.ts'
 import { encodeSignal, encodeText, type TrafficClass } from '../wire/control.ts'
 import { FrameDecoder, type FrameHandler } from '../wire/decode.ts'
@@ -18,7 +18,9 @@ import {
   violation,
 } from '../wire/errors.ts'
 import { FrameType, HEADER_BYTES, MAX_LABEL, rewriteHeader, writeHeader } from '../wire/header.ts'
-import type { Identity, RelayNode } from './node.ts'
+import type { RelayLimits } from './limits.ts'
+import type { RelayMetrics } from './metrics.ts'
+import type { Identity } from './node-context.ts'
 import { RouteEnd } from './route.ts'
 
 /**
@@ -39,11 +41,39 @@ export interface Attached extends Identity {
   readonly counter: number
 }
 
+/** What a link needs of its node. */
+export interface LinkHost {
+  readonly clock: Clock
+  readonly limits: RelayLimits
+  readonly metrics: RelayMetrics
+  /** Above this many queued bytes a link is closed. */
+  readonly queueCapBytes: number
+  /** Between these, writes to one link are gathered; they nest. */
+  beginBatch(): void
+  endBatch(): void
+  corkForBatch(link: RelayLink): void
+  /** HELLO came: looks at it, and calls `becomeUp`, `leaveBy` or `close`. */
+  handleHello(link: RelayLink, payload: Buffer): void
+  /** A control frame of a link that is up. May throw RelayError. */
+  handleControl(link: RelayLink, type: number, label: number, offset: number, payload: Buffer): void
+  goodbye(link: RelayLink): void
+  /** The endpoint reset a stream that was still waiting. */
+  cancelAsk(end: RouteEnd): void
+  /** Both ends of a route are done. */
+  endRoute(a: RouteEnd, b: RouteEnd): void
+  closeOverlong(link: RelayLink): void
+  /** It was sent elsewhere before it was up. */
+  linkLeft(link: RelayLink): void
+  /** It is over. `who` undefined: it never got through its handshake. */
+  linkLost(link: RelayLink, who: Attached | undefined, error: RelayError): void
+  reportFault(error: unknown): void
+}
+
 export class RelayLink implements FrameHandler<Slab> {
   state: RelayLinkState
   readonly pipe: Pipe
   readonly remote: string
-  readonly node: RelayNode
+  readonly node: LinkHost
   readonly #decoder = new FrameDecoder<Slab>()
   readonly #ends = new Map<number, RouteEnd>()
   #nextLabel = 2
@@ -61,7 +91,7 @@ export class RelayLink implements FrameHandler<Slab> {
   #controlTokens: number
   #controlRefilledMs: number
 
-  constructor(node: RelayNode, pipe: Pipe, remote: string) {
+  constructor(node: LinkHost, pipe: Pipe, remote: string) {
     this.node = node
     this.pipe = pipe
     this.remote = remote

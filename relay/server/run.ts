@@ -17,7 +17,7 @@ import { type CloseReason, RelayError } from '../wire/errors.ts'
 import { createDirectory } from './create-directory.ts'
 import { Front, type TlsFiles } from './front.ts'
 import { createHttpServer } from './http.ts'
-import { defaultRelayLimits, type RelayLimits } from './limits.ts'
+import type { RelayLimits } from './limits.ts'
 import { ListenError, type Listener, listen } from './listen.ts'
 import { RelayMetrics } from './metrics.ts'
 import { type Identity, RelayNode } from './node.ts'
@@ -205,7 +205,7 @@ function limitsOf(options: RelayOptions): RelayLimits {
     silenceMs: options.silenceMs,
     graceMs: options.graceMs,
     // A lease outlives the grace of the address that it is about.
-    leaseMs: Math.max(defaultRelayLimits.leaseMs, options.graceMs + options.silenceMs),
+    leaseMs: options.graceMs + options.silenceMs + 1_000,
     drainMs: options.drainMs,
   }
 }

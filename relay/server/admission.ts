@@ -1,0 +1,159 @@
+/**
+ * The handshake at a relay: looks at the token, sends an endpoint to a better home, claims its
+ * lease, and lets it in. Nothing is kept for a link before its token was found good. Used by node.ts.
+ */
+import { DirectoryError, type Lease, type LeaseKey } from '../directory/directory.ts'
+import { Pulse } from '../time/pulse.ts'
+import {
+  decodeHello,
+  encodeMoved,
+  encodeSignal,
+  encodeWelcome,
+  type Hello,
+  type TrafficClass,
+} from '../wire/control.ts'
+import { RelayError } from '../wire/errors.ts'
+import { FrameType, VERSION_MAX, VERSION_MIN } from '../wire/header.ts'
+import type { LeaseKeeper } from './lease-keeper.ts'
+import type { PlacementReason } from './metrics.ts'
+import { asRelayError, type NodeContext } from './node-context.ts'
+import type { Placement } from './placement.ts'
+import type { Attached, RelayLink } from './relay-link.ts'
+import type { Residents } from './residents.ts'
+
+/**
+ * Relays see at different moments that a directory is back: for so long, ms, nobody is taken away
+ * from a home that still serves it.
+ */
+const SETTLING_MS = 3_000
+
+export class Admission {
+  readonly #context: NodeContext
+  readonly #residents: Residents
+  readonly #leases: LeaseKeeper
+  readonly #placement: Placement
+  /** Endpoints that stay here, while the directory is asked for their leases: load that is coming. */
+  #admitting = 0
+
+  constructor(context: NodeContext, residents: Residents, leases: LeaseKeeper, placement: Placement) {
+    this.#context = context
+    this.#residents = residents
+    this.#leases = leases
+    this.#placement = placement
+  }
+
+  handleHello(link: RelayLink, payload: Buffer): void {
+    const hello = decodeHello(payload)
+    const version = Math.min(VERSION_MAX, hello.versions[1])
+    if (version < Math.max(VERSION_MIN, hello.versions[0])) {
+      throw new RelayError(
+        'version',
+        `speaks ${VERSION_MIN} to ${VERSION_MAX}, was offered ${hello.versions.join(' to ')}`,
+      )
+    }
+    this.#admit(link, hello, version).catch((cause: unknown) => {
+      link.close(asRelayError(cause))
+      if (cause instanceof DirectoryError) {
+        if (cause.code === 'unavailable') this.#context.metrics.directoryFailures += 1
+      } else if (!(cause instanceof RelayError)) this.#context.reportFault(cause)
+    })
+  }
+
+  async #admit(link: RelayLink, hello: Hello, version: number): Promise<void> {
+    const identity = await this.#context.verify(hello.token, hello)
+    const who: Attached = {
+      ...identity,
+      class: hello.class,
+      mode: hello.mode,
+      incarnation: hello.incarnation,
+      counter: hello.counter,
+    }
+    if (link.state.is !== 'verifying') return
+    if (hello.hasHome === true && this.#context.clock.now() - this.#context.returnedMs < SETTLING_MS)
+      throw new RelayError('internal', 'the directory is just back: stay for now')
+    if (hello.mode === 'attach' && this.#place(link, who, hello.placed === true)) return
+    if (this.#context.state !== 'serving') throw new RelayError('draining', 'this relay is leaving')
+    if (this.#context.upLinks >= this.#context.limits.maxLinks)
+      throw new RelayError('overloaded', `over ${this.#context.limits.maxLinks} links`)
+    let lease: Lease | undefined
+    if (hello.mode === 'attach') {
+      this.#admitting += 1
+      const claiming = this.#context.directory.claim(
+        { app: who.app, address: who.address, class: who.class },
+        {
+          node: this.#context.node,
+          urls: this.#context.urls,
+          generation: who.generation,
+          incarnation: who.incarnation,
+          counter: who.counter,
+        },
+        this.#context.limits.leaseMs,
+      )
+      lease = await claiming.finally(() => {
+        this.#admitting -= 1
+      })
+    }
+    if (link.state.is !== 'verifying') {
+      // It left while the directory was asked: its lease must not outlive it.
+      if (lease !== undefined) await this.#context.directory.release(keyOfWho(who), lease.epoch)
+      return
+    }
+    if (lease !== undefined && this.#isSuperseded(lease, keyOfWho(who)))
+      throw new RelayError('superseded', `${who.address} has a newer link`)
+    link.state.timer.cancel()
+    const { keepaliveMs, silenceMs, graceMs, linkQueueBytes, maxStreams } = this.#context.limits
+    const pulse = new Pulse(this.#context.clock, keepaliveMs, silenceMs, {
+      keepalive: () => link.send(encodeSignal(FrameType.ping, 0, 0)),
+      silent: () => link.close(new RelayError('silent', `nothing came for ${silenceMs} ms`)),
+    })
+    link.becomeUp(who, pulse)
+    link.pipe.established?.(who.class)
+    this.#context.metrics.handshakes[who.class] += 1
+    this.#context.metrics.links[who.class][who.mode === 'attach' ? 'attached' : 'visiting'] += 1
+    link.send(
+      encodeWelcome({
+        version,
+        node: this.#context.node,
+        maxQueuedBytes: linkQueueBytes,
+        maxStreams,
+        keepaliveMs,
+        silenceMs,
+        graceMs,
+      }),
+    )
+    if (lease !== undefined) this.#residents.settle(link, who, lease)
+  }
+
+  /** Sends an endpoint that wants to attach to a relay that is better for it. False: it stays. */
+  #place(link: RelayLink, who: Attached, isPlaced: boolean): boolean {
+    const why = this.#whyElsewhere(who.class)
+    if (isPlaced && (why === 'load' || why === 'class')) return false
+    const own = {
+      links: this.#context.attachedLinks + this.#admitting,
+      bytesPerSecond: this.#leases.bytesPerSecond,
+      takes: why === 'load',
+    }
+    const other = this.#placement.choose(who.class, own, this.#context.directory.nodes())
+    if (other === undefined) return false
+    this.#context.metrics.placements[why] += 1
+    const { node, urls } = other
+    link.leaveBy(encodeMoved({ to: who.address, node, urls, epoch: 0, labels: [] }))
+    return true
+  }
+
+  #whyElsewhere(trafficClass: TrafficClass): PlacementReason {
+    if (this.#context.state !== 'serving') return 'draining'
+    if (this.#context.upLinks >= this.#context.limits.maxLinks) return 'full'
+    return this.#context.classes.includes(trafficClass) ? 'load' : 'class'
+  }
+
+  /** Two claims of one address were under way, and the newer was answered first. */
+  #isSuperseded(lease: Lease, { app, address, class: trafficClass }: LeaseKey): boolean {
+    const known = this.#residents.get(app, address, trafficClass)?.state.lease
+    return known !== undefined && known.epoch > lease.epoch
+  }
+}
+
+function keyOfWho(who: Attached): LeaseKey {
+  return { app: who.app, address: who.address, class: who.class }
+}

@@ -1,0 +1,315 @@
+/**
+ * The addresses that a relay knows: who is at home here, who is missing and for how long, who
+ * waits for whom, and who is told when one is given up. Used by node.ts and the parts beside it.
+ */
+import type { Lease, LeaseKey } from '../directory/directory.ts'
+import { encodeGone, encodeRouteDown, type TrafficClass } from '../wire/control.ts'
+import { RelayError } from '../wire/errors.ts'
+import type { Answers } from './answers.ts'
+import { batches, groupBy } from './batches.ts'
+import type { Joining } from './joining.ts'
+import type { NodeContext } from './node-context.ts'
+import type { Attached, RelayLink } from './relay-link.ts'
+import { Residence, type ResidenceState } from './residence.ts'
+import type { Retirements } from './retirements.ts'
+import type { RouteEnd } from './route.ts'
+
+/** Between telling where an address has moved and taking the old way down, ms: a dial and a handshake. */
+const PARTING_MS = 300
+/** One that is at home elsewhere and watched from here is looked at this often, ms … */
+const LOOK_AGAIN_MS = 1_000
+/** … and so many times: longer than a dead one's lease lives. */
+const MAX_LOOKS = 45
+/** Addresses without a link that are waited for, at most. */
+const MAX_EXPECTED = 65_536
+
+export class Residents {
+  readonly #context: NodeContext
+  readonly #answers: Answers
+  readonly #joining: Joining
+  readonly #retirements: Retirements
+  readonly #residences = new Map<string, Residence>()
+  /** Links whose endpoint has another home by now, and whose routes are about to go. */
+  readonly #parting = new Set<RelayLink>()
+
+  constructor(context: NodeContext, answers: Answers, joining: Joining, retirements: Retirements) {
+    this.#context = context
+    this.#answers = answers
+    this.#joining = joining
+    this.#retirements = retirements
+  }
+
+  get(app: string, address: string, trafficClass: TrafficClass): Residence | undefined {
+    return this.#residences.get(residenceKey(app, address, trafficClass))
+  }
+  all(): Iterable<Residence> {
+    return this.#residences.values()
+  }
+  get size(): number {
+    return this.#residences.size
+  }
+  /** The links of those who are at home here. */
+  homeLinks(): RelayLink[] {
+    const links: RelayLink[] = []
+    for (const { state } of this.#residences.values()) if (state.is === 'attached') links.push(state.link)
+    return links
+  }
+  /** Asking for addresses that nobody has costs memory for the time of grace. */
+  get expectsTooMany(): boolean {
+    return this.#residences.size > this.#context.limits.maxLinks + MAX_EXPECTED
+  }
+  /** Nothing is waited for any more. */
+  clear(): void {
+    for (const { state } of this.#residences.values()) if (state.is === 'missing') state.grace.cancel()
+    this.#residences.clear()
+  }
+
+  /** `link` is home now: the old link gives way, those who waited are joined, those who watched another incarnation are told. */
+  settle(link: RelayLink, who: Attached, lease: Lease): void {
+    const key = residenceKey(who.app, who.address, who.class)
+    let residence = this.#residences.get(key)
+    const state = { is: 'attached', link, lease } as const
+    if (residence === undefined) {
+      residence = new Residence(who.app, who.address, who.class, state)
+      this.#residences.set(key, residence)
+    } else {
+      const before = residence.state
+      if (before.is === 'missing') before.grace.cancel()
+      residence.state = state
+      if (before.is === 'attached') {
+        if (before.lease.incarnation !== who.incarnation) this.#context.metrics.gone.superseded += 1
+        before.link.close(new RelayError('superseded', `${who.address} has a newer link`))
+      }
+    }
+    for (const [watcher, incarnations] of residence.watchers) {
+      for (const incarnation of incarnations) {
+        if (incarnation !== who.incarnation) watcher.send(encodeGone({ address: who.address, incarnation }))
+      }
+    }
+    residence.watchers.clear()
+    this.#context.log.info(
+      { app: who.app, address: who.address, class: who.class, epoch: lease.epoch },
+      'attached',
+    )
+    const parked = [...residence.parked]
+    residence.parked.clear()
+    this.#context.metrics.parkedOpens -= parked.length
+    this.#joining.joinAll(parked, residence)
+  }
+
+  park(residence: Residence, ends: readonly RouteEnd[]): void {
+    for (const end of ends) residence.parked.add(end)
+    this.#context.metrics.parkedOpens += ends.length
+  }
+
+  unpark(end: RouteEnd, app: string, trafficClass: TrafficClass): void {
+    if (end.ask === undefined) return
+    const residence = this.get(app, end.ask.to, trafficClass)
+    if (residence?.parked.delete(end)) this.#context.metrics.parkedOpens -= 1
+    end.ask = undefined
+  }
+
+  /** A residence for an address that is not here, with its grace running. */
+  expect(key: LeaseKey, incarnation: string): Residence {
+    const name = residenceKey(key.app, key.address, key.class)
+    const known = this.#residences.get(name)
+    if (known !== undefined) return known
+    const residence = new Residence(key.app, key.address, key.class, {
+      is: 'missing',
+      incarnation,
+      generation: -1,
+      lease: undefined,
+      grace: this.#context.clock.after(this.#context.limits.graceMs, () => this.#graceOver(residence)),
+    })
+    this.#residences.set(name, residence)
+    return residence
+  }
+
+  watch(link: RelayLink, address: string, incarnation: string): void {
+    const { app, class: trafficClass } = link.who
+    const residence = this.get(app, address, trafficClass)
+    if (residence?.state.is === 'attached') {
+      if (residence.state.lease.incarnation !== incarnation) link.send(encodeGone({ address, incarnation }))
+      return
+    }
+    if (residence === undefined && this.#retirements.has(app, address)) {
+      return link.send(encodeGone({ address, incarnation }))
+    }
+    // Who is not told in time gives its stream up by itself, later.
+    if (residence === undefined && this.expectsTooMany) return
+    this.expect({ app, address, class: trafficClass }, '').watch(link, incarnation)
+  }
+
+  /** Nothing has happened to it while the directory was asked. */
+  isStill(residence: Residence, state: ResidenceState): boolean {
+    const { app, address, class: trafficClass } = residence
+    return residence.state === state && this.get(app, address, trafficClass) === residence
+  }
+
+  miss(residence: Residence, peers: Iterable<RelayLink>): void {
+    if (residence.state.is !== 'attached' || this.#context.state === 'over') return
+    const { lease } = residence.state
+    residence.state = {
+      is: 'missing',
+      incarnation: lease.incarnation,
+      generation: lease.generation,
+      lease,
+      grace: this.#context.clock.after(this.#context.limits.graceMs, () => this.#graceOver(residence)),
+    }
+    for (const peer of peers) if (peer.isUp) residence.watch(peer, lease.incarnation)
+  }
+
+  /** Takes all routes of a link down and tells the other ends. Returns their links. */
+  cutRoutes(link: RelayLink, who: Attached): Set<RelayLink> {
+    const byLink = new Map<RelayLink, number[]>()
+    for (const end of link.ends.values()) {
+      const { other } = end
+      if (other === undefined) {
+        this.unpark(end, who.app, who.class)
+        continue
+      }
+      other.link.closeEnd(other)
+      this.#context.metrics.routes[who.class] -= 1
+      const labels = byLink.get(other.link)
+      if (labels === undefined) byLink.set(other.link, [other.label])
+      else labels.push(other.label)
+    }
+    for (const [peer, labels] of byLink) {
+      for (const batch of batches(labels)) peer.send(encodeRouteDown({ labels: batch }))
+    }
+    return new Set(byLink.keys())
+  }
+
+  /** Grace is over; the directory has the last word, and if it cannot be asked nobody is given up. */
+  #graceOver(residence: Residence): void {
+    const { state } = residence
+    if (state.is !== 'missing') return
+    const key = { app: residence.app, address: residence.address, class: residence.class }
+    this.#context.directory.lookup(key).then(
+      (lease) => {
+        if (!this.isStill(residence, state)) return // it came back while we asked, or was found elsewhere
+        if (lease === undefined && this.#context.mayStillCome) return this.#graceLonger(residence, state)
+        if (lease === undefined) return this.giveUp(residence, 'grace', [])
+        if (lease.node !== this.#context.node) return this.atHomeElsewhere(residence, lease)
+        // A lease of ours that is not the one that was lost: it is attaching at this moment.
+        if (lease.epoch !== state.lease?.epoch) return this.#graceLonger(residence, state)
+        this.#context.directory.release(key, lease.epoch).catch(() => {})
+        this.giveUp(residence, 'grace', [])
+      },
+      () => {
+        if (!this.isStill(residence, state)) return
+        this.#context.metrics.directoryFailures += 1
+        this.#graceLonger(residence, state)
+      },
+    )
+  }
+
+  #graceLonger(residence: Residence, state: Extract<ResidenceState, { is: 'missing' }>): void {
+    residence.state = { ...state, grace: this.#context.clock.after(1_000, () => this.#graceOver(residence)) }
+  }
+
+  /**
+   * It has a newer home, and a link here as well. Those who opened streams to it are told where to
+   * go. If we asked it to move, the old link works: they dial first, and lose the old way after.
+   */
+  movedAway(residence: Residence, lease: Lease): void {
+    if (residence.state.is !== 'attached') return
+    const { link } = residence.state
+    const cut = (): void => {
+      this.#parting.delete(link)
+      if (!link.isUp) return
+      for (const [opener, ends] of openersTo(link)) {
+        for (const end of ends) if (end.other !== undefined) this.#joining.endRoute(end, end.other)
+        this.#answers.pointTo(opener, residence.address, ends, lease)
+      }
+      link.close(new RelayError('superseded', `${residence.address} is at home elsewhere`))
+    }
+    if (this.#context.state === 'serving' && !this.#context.isCutOff) return cut()
+    if (this.#parting.has(link)) return
+    this.#parting.add(link)
+    for (const opener of openersTo(link).keys()) this.#answers.pointTo(opener, residence.address, [], lease)
+    this.#context.clock.after(PARTING_MS, cut)
+  }
+
+  atHomeElsewhere(residence: Residence, lease: Lease): void {
+    for (const [watcher, incarnations] of residence.watchers) {
+      for (const incarnation of incarnations) {
+        if (incarnation === lease.incarnation) continue
+        incarnations.delete(incarnation)
+        watcher.send(encodeGone({ address: residence.address, incarnation }))
+      }
+      if (incarnations.size === 0) residence.watchers.delete(watcher)
+    }
+    const parked = [...residence.parked]
+    residence.parked.clear()
+    this.#context.metrics.parkedOpens -= parked.length
+    if (residence.watchers.size === 0 || residence.looks >= MAX_LOOKS) {
+      this.#residences.delete(residenceKey(residence.app, residence.address, residence.class))
+    } else {
+      // Whoever is watched holds that lease: it resumes in a moment, or died and its lease goes in a while.
+      residence.looks += 1
+      const { incarnation, generation } = lease
+      const grace = this.#context.clock.after(LOOK_AGAIN_MS, () => this.#graceOver(residence))
+      residence.state = { is: 'missing', incarnation, generation, lease, grace }
+    }
+    this.#answers.redirect(residence.address, parked, lease)
+  }
+
+  /** Nobody waits for this address any more. GONE travels behind what is queued for each peer. */
+  giveUp(residence: Residence, why: 'goodbye' | 'grace' | 'retired', peers: Iterable<RelayLink>): void {
+    const { state, address } = residence
+    this.#residences.delete(residenceKey(residence.app, address, residence.class))
+    const incarnation = state.is === 'attached' ? state.lease.incarnation : state.incarnation
+    if (state.is === 'missing') state.grace.cancel()
+    else if (why === 'goodbye') {
+      const key = { app: residence.app, address, class: residence.class }
+      this.#context.directory.release(key, state.lease.epoch).catch(() => {})
+    }
+    for (const peer of peers) residence.watch(peer, incarnation)
+    for (const [watcher, incarnations] of residence.watchers) {
+      for (const each of incarnations) watcher.send(encodeGone({ address, incarnation: each }))
+    }
+    this.#context.metrics.parkedOpens -= residence.parked.size
+    this.#answers.refuseAll(
+      [...residence.parked],
+      state.is === 'missing' && state.incarnation === '' && why === 'grace' ? 'unknown' : 'gone',
+    )
+    this.#context.metrics.gone[why] += 1
+    this.#context.log.info({ app: residence.app, address, class: residence.class, why }, 'gone')
+  }
+
+  /** What a retirement means at this relay, whoever was told of it. */
+  retire(app: string, address: string, generation: number): void {
+    this.#retirements.note(app, address, generation)
+    for (const link of [...this.#context.links]) {
+      if (!link.isUp || link.who.mode !== 'visit') continue
+      const { who } = link
+      if (who.app === app && who.address === address && who.generation <= generation)
+        link.close(new RelayError('retired', `generation ${generation} of ${address} was retired`))
+    }
+    for (const trafficClass of ['urgent', 'bulk'] as const) {
+      const residence = this.get(app, address, trafficClass)
+      if (residence === undefined) continue
+      if (residence.state.is === 'attached') {
+        if (residence.state.lease.generation > generation) continue
+        residence.state.link.close(
+          new RelayError('retired', `generation ${generation} of ${address} was retired`),
+        )
+      } else if (residence.state.generation <= generation) this.giveUp(residence, 'retired', [])
+    }
+  }
+}
+
+function residenceKey(app: string, address: string, trafficClass: TrafficClass): string {
+  return `${app} ${address} ${trafficClass}`
+}
+
+/** The links that opened streams to whoever is at the end of `link`, with their ends of the routes. */
+function openersTo(link: RelayLink): Map<RelayLink, RouteEnd[]> {
+  const ends: RouteEnd[] = []
+  for (const end of link.ends.values()) {
+    // Labels that we gave are even: there it is the acceptor.
+    if (end.label % 2 === 0 && end.other !== undefined) ends.push(end.other)
+  }
+  return groupBy(ends, (end) => end.link)
+}
