@@ -1,10 +1,10 @@
 /** Waits for others on the machine to come to rest. Used before each run that counts. */
 import { machineBusyS } from './process-usage.ts'
 
-const LOOK_MS = 400
-const LIMIT_MS = 20_000
+const LOOK_MS = 300
+const LIMIT_MS = 5_000
 
-/** Resolves when others keep fewer than `cores` busy, after 20 s at the latest: the run itself is judged too. */
+/** Resolves when others keep fewer than `cores` busy, after 5 s at the latest: the run itself is judged too. */
 export async function waitUntilQuiet(cores: number): Promise<void> {
   const deadline = Date.now() + LIMIT_MS
   while (Date.now() < deadline) {
