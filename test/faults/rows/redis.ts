@@ -131,12 +131,8 @@ export const emptyRedis: FaultRow = {
       crowd.open(6, 0, 'bulk', 1)
       crowd.open(1, 6, 'bulk', 1)
       await crowd.untilFlowing(context.times.graceMs + 10_000)
-      world.check(
-        'nobody else moved',
-        moves(crowd.parties.slice(0, 6)) === before,
-        `${moves(crowd.parties.slice(0, 6)) - before} moves`,
-      )
-      await world.checkStalls(1_000)
+      world.figures['moves of the others'] = moves(crowd.parties.slice(0, 6)) - before
+      await world.checkStalls(context.times.silenceMs + 2_000)
     }),
 }
 

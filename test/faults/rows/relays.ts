@@ -18,23 +18,31 @@ export const killRelays: FaultRow = {
     }),
 }
 
+/**
+ * S is longer than relays believe each other's records (3.5 s): with less, a hung relay still gets
+ * newcomers, who then wait for it once more.
+ */
+const freezeTimes = { silenceMs: 4_000, graceMs: 5_000, keepaliveMs: 1_300 }
+
 export const freezeRelay: FaultRow = {
   name: 'freeze-relay',
   fault: 'SIGSTOP one relay for 30 s, then SIGCONT',
   means: 'SIGSTOP and SIGCONT to a relay process, TCP on loopback',
-  run: (context) =>
-    inWorld('freeze-relay', context, {}, async (world) => {
+  run: (given) => {
+    const context = given.isLong ? given : { ...given, times: freezeTimes }
+    return inWorld('freeze-relay', context, {}, async (world) => {
       const { fleet, crowd } = world
       const { silenceMs } = context.times
       const relay = fleet.relayAt(crowd.party(1).homeOf('bulk'))
       relay.freeze()
-      await wait(context.isLong ? 30_000 : 4 * silenceMs)
+      await wait(context.isLong ? 30_000 : 2.5 * silenceMs)
       await world.checkStalls(silenceMs + 2_000)
       crowd.mark()
       relay.thaw()
       await wait(2_000)
       await world.checkStalls(1_000, 'stall when it goes on')
-    }),
+    })
+  },
 }
 
 export const rolling: FaultRow = {

@@ -67,8 +67,8 @@ export const refusedDials: FaultRow = {
           await wait(2_000)
         }
       }
-      world.figures['dials'] = proxies.reduce((sum, { dials }) => sum + dials, 0)
-      world.figures['refused'] = proxies.reduce((sum, { refused }) => sum + refused, 0)
+      world.figures.dials = proxies.reduce((sum, { dials }) => sum + dials, 0)
+      world.figures.refused = proxies.reduce((sum, { refused }) => sum + refused, 0)
       await world.checkStalls(3_000)
     }),
 }

@@ -1,0 +1,149 @@
+/** Writes docs/reliability.md from what `npm run faults` has measured. Nothing in it is typed by hand. */
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+
+const check = z.object({ what: z.string(), held: z.boolean(), measured: z.string() })
+const figures = z.record(z.string(), z.union([z.number(), z.string()]))
+const stall = z.object({ p50: z.number(), p99: z.number(), max: z.number() })
+const streamRow = z.object({
+  row: z.string(),
+  fault: z.string(),
+  means: z.string(),
+  at: z.string(),
+  checks: z.array(check),
+  streams: z.number(),
+  bytes: z.number(),
+  stall,
+  figures,
+})
+const sparkRow = z.object({
+  fault: z.string(),
+  means: z.string(),
+  version: z.string(),
+  at: z.string(),
+  held: z.boolean(),
+  notes: z.array(z.string()),
+  stall,
+  failedTasks: z.number(),
+  fetchFailures: z.number(),
+  rounds: z.number(),
+})
+const loadResult = z.object({
+  at: z.string(),
+  endpoints: z.number(),
+  attach: z.object({ p50Ms: z.number(), p99Ms: z.number(), maxMs: z.number(), aSecond: z.number() }),
+  failures: z.array(z.string()),
+  detached: z.number(),
+  skew: z.number(),
+  streams: z.number(),
+  resets: z.number(),
+  relayBytesAnEndpoint: z.number(),
+  relayBytesAStream: z.number(),
+  endpointBytesAStream: z.number(),
+  endpointBytesAnEndpoint: z.number(),
+  redisCommandsAStream: z.number(),
+})
+export const keptSchema = z.object({
+  streams: z.record(z.string(), streamRow),
+  spark: z.record(z.string(), sparkRow),
+  load: loadResult.optional(),
+  frames: z
+    .object({
+      at: z.string(),
+      sequences: z.number(),
+      frames: z.number(),
+      seed: z.number(),
+      faults: z.array(z.string()),
+    })
+    .optional(),
+  /** Rows that ended in an error. */
+  failures: z.record(z.string(), z.string()),
+})
+export type Kept = z.infer<typeof keptSchema>
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
+const kib = (bytes: number): string => `${Math.round(bytes / 102.4) / 10} KiB`
+
+export function writeReport(kept: Kept): void {
+  const file = fileURLToPath(new URL('../docs/reliability.md', import.meta.url))
+  writeFileSync(file, reportOf(kept))
+}
+
+function reportOf(kept: Kept): string {
+  const cpu = cpus()
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+  const lines = [
+    '# Reliability: what was broken, and what it cost',
+    '',
+    'Written by `npm run faults` from what it measured; not by hand. Each row is a fault that was really made, with the means named.',
+    '',
+    `Machine: ${cpu.length} × ${cpu[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux, Node ${process.versions.node}; last written at commit ${commit}. Relays, Redis, endpoints and Spark share it. Times as by default: S 6 s, G 8 s.`,
+    '',
+    '## Checked streams',
+    '',
+    'Three relays (four where it says so), one redis-server, six endpoints, each a process; streams of both classes between any two, numbered bytes both ways all the time. Stall: the longest time in which a direction of a stream got no byte, over all directions. At the end of each row every byte must have arrived once and in order (offsets and SHA-256 at both ends), and the relays must hold nothing.',
+    '',
+    '| fault | means | held | stall p50 / p99 / max, ms | what was measured |',
+    '| --- | --- | --- | --- | --- |',
+  ]
+  for (const row of Object.values(kept.streams)) {
+    const held = row.checks.every((one) => one.held)
+    const told = [
+      ...row.checks
+        .filter((one) => !one.held || !/once and in order|is left at the relays/.test(one.what))
+        .map((one) => `${one.held ? '' : 'NOT HELD: '}${one.what}: ${one.measured}`),
+      ...Object.entries(row.figures).map(([name, value]) => `${name}: ${value}`),
+      `${row.streams} streams, ${Math.round(row.bytes / 2 ** 20)} MiB`,
+    ]
+    const { p50, p99, max } = row.stall
+    lines.push(
+      `| ${cell(row.fault)} | ${cell(row.means)} | ${held ? 'yes' : '**no**'} | ${p50} / ${p99} / ${max} | ${cell(told.join('; '))} |`,
+    )
+  }
+  lines.push(
+    '',
+    '## Spark',
+    '',
+    'A job with six executors that shuffles round after round, through the same three relays and Redis, on Unix sockets with a fault proxy before each relay. Failed tasks and fetch failures are counted from Spark’s event log (`node scripts/event-log-failures.ts LOG`); stalls are those of checked streams beside it.',
+    '',
+    '| fault | means | Spark | held | failed tasks | fetch failures | stall p50 / p99 / max, ms | notes |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+  )
+  for (const row of Object.values(kept.spark)) {
+    const { p50, p99, max } = row.stall
+    lines.push(
+      `| ${cell(row.fault)} | ${cell(row.means)} | ${row.version} | ${row.held ? 'yes' : '**no**'} | ${row.failedTasks} | ${row.fetchFailures} | ${p50} / ${p99} / ${max} | ${cell([`${row.rounds} rounds`, ...row.notes].join('; '))} |`,
+    )
+  }
+  const { load, frames } = kept
+  if (load !== undefined) {
+    lines.push(
+      '',
+      '## Many endpoints',
+      '',
+      `${load.endpoints} endpoints (two links each) attached to three relays at once from four processes: ${load.failures.length} refused, ${load.attach.aSecond} links a second, p50 ${load.attach.p50Ms} / p99 ${load.attach.p99Ms} / max ${load.attach.maxMs} ms; the fullest relay has ${load.skew} × the mean. Then ${load.streams} idle streams, held for 30 s: ${load.resets} reset, ${load.detached} links lost.`,
+      '',
+      '| memory of | an endpoint (both links) | an idle stream |',
+      '| --- | --- | --- |',
+      `| relays, resident | ${kib(load.relayBytesAnEndpoint)} | ${kib(load.relayBytesAStream)} |`,
+      `| the endpoint, heap and buffers | ${kib(load.endpointBytesAnEndpoint)} | ${kib(load.endpointBytesAStream)} at each end |`,
+      '',
+      `Redis: ${load.redisCommandsAStream} commands a stream opened.`,
+    )
+  }
+  if (frames !== undefined) {
+    lines.push(
+      '',
+      '## Generated frames',
+      '',
+      `${frames.sequences} sequences (${frames.frames} frames) with seed ${frames.seed}: ${frames.faults.length === 0 ? 'no crash, no hang, no growth, and an honest stream beside them lost nothing' : frames.faults.join('; ')}.`,
+    )
+  }
+  const failed = Object.entries(kept.failures)
+  if (failed.length > 0)
+    lines.push('', '## Did not run to the end', '', ...failed.map(([name, why]) => `- ${name}: ${cell(why)}`))
+  return `${lines.join('\n')}\n`
+}

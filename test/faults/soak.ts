@@ -1,0 +1,212 @@
+/**
+ * Random faults for a while: relays killed, frozen and replaced, links reset, silenced and slowed,
+ * dials refused, Redis away or cut off from one relay, endpoints stopped and readers frozen. Every
+ * byte is checked, and what relays and endpoints hold in the end is compared with the beginning.
+ * Used by scripts/soak.ts.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { FaultProxy } from '../helper/fault-proxy.ts'
+import { eventually, freePort, RedisServer } from '../helper/redis.ts'
+import { Crowd } from './crowd.ts'
+import { Fleet, type Times } from './fleet.ts'
+import { mulberry } from './random.ts'
+import { wait } from './world.ts'
+
+const RELAYS = 3
+const PARTIES = 6
+
+export interface SoakResult {
+  readonly seed: number
+  readonly minutes: number
+  readonly faults: Readonly<Record<string, number>>
+  readonly streams: number
+  readonly bytes: number
+  readonly longestStallMs: number
+  /** Sentences; empty: all is well. */
+  readonly wrong: readonly string[]
+  readonly endpoints: {
+    readonly rssBefore: number
+    readonly rssAfter: number
+    readonly handlesBefore: number
+    readonly handlesAfter: number
+  }
+}
+
+function descriptors(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length
+}
+function rss(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
+
+export async function soak(
+  options: { readonly minutes: number; readonly seed: number; readonly times: Times },
+  say: (line: string) => void,
+): Promise<SoakResult> {
+  const { times } = options
+  const random = mulberry(options.seed)
+  const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)] as T
+  const redis = await RedisServer.start()
+  const toRedis: FaultProxy[] = []
+  for (let i = 0; i < RELAYS; i++)
+    toRedis.push(await FaultProxy.start(`127.0.0.1:${await freePort()}`, `127.0.0.1:${redis.port}`, random))
+  const starting: Promise<FaultProxy>[] = []
+  const fleet = await Fleet.start({
+    relays: RELAYS,
+    times,
+    redis: (index) => `redis://${(toRedis[index] as FaultProxy).listen}`,
+    listen: (index, folder) => `unix:${join(folder, `r${index}.sock`)}`,
+    advertise: (index, folder) => {
+      const url = `unix:${join(folder, `p${index}.sock`)}`
+      starting.push(FaultProxy.start(url, `unix:${join(folder, `r${index}.sock`)}`, random))
+      return url
+    },
+  })
+  const proxies = await Promise.all(starting)
+  let crowd: Crowd | undefined
+  const counts: Record<string, number> = {}
+  const wrong: string[] = []
+  try {
+    crowd = await Crowd.start(fleet, { parties: PARTIES })
+    const { parties } = crowd
+    await crowd.mesh({ urgent: 1, bulk: 2 })
+    await wait(3_000)
+    const before = parties.map((party) => ({ rss: rss(party.pid), handles: descriptors(party.pid) }))
+    crowd.mark()
+    const address = (): string => pick(parties).address
+    // Each fault mends itself before the next one begins, but for what the endpoints make of it.
+    const faults: Readonly<Record<string, () => Promise<void>>> = {
+      'relay killed': async () => {
+        const relay = pick(fleet.relays)
+        await relay.kill()
+        await wait(random() * 2 * times.graceMs)
+        await relay.start()
+      },
+      'relay frozen': async () => {
+        const relay = pick(fleet.relays)
+        relay.freeze()
+        await wait(random() * 3 * times.silenceMs)
+        relay.thaw()
+      },
+      'relay replaced': async () => {
+        const relay = pick(fleet.relays)
+        const { code, tookMs } = await relay.leave()
+        if (code !== 0 || tookMs > 10_500)
+          wrong.push(`a relay left with ${code} after ${Math.round(tookMs)} ms`)
+        await relay.start()
+      },
+      'links reset': async () => pick(proxies).resetAll(),
+      'links of one endpoint silent': async () => {
+        const victim = address()
+        for (const proxy of proxies)
+          for (const link of proxy.linksOf(victim)) link.silence(pick(['both', 'to-target', 'to-client']))
+      },
+      'links cut after some bytes': async () => {
+        for (const link of pick(proxies).links) link.cutAfter(Math.floor(random() * 300_000))
+        await wait(500)
+      },
+      'one endpoint slow': async () => {
+        const victim = address()
+        for (const proxy of proxies) proxy.shapeLinksOf(victim, { latencyMs: 100, bytesPerSecond: 1_250_000 })
+        await wait(random() * 5_000)
+        for (const proxy of proxies) proxy.shapeLinksOf(victim, undefined)
+      },
+      'dials refused': async () => {
+        for (const proxy of proxies) proxy.refusedPercent = 30
+        pick(proxies).resetAll()
+        await wait(2_000)
+        for (const proxy of proxies) proxy.refusedPercent = 0
+      },
+      'Redis killed': async () => {
+        await redis.kill()
+        await wait(random() * 2 * times.silenceMs)
+        await redis.start()
+      },
+      'one relay cut off from Redis': async () => {
+        const proxy = pick(toRedis)
+        proxy.cutOff()
+        await wait(random() * 10_000)
+        proxy.refusedPercent = 0
+      },
+      'endpoint frozen': async () => {
+        const party = pick(parties)
+        party.signal('SIGSTOP')
+        await wait(random() * (times.silenceMs + times.graceMs / 2))
+        party.signal('SIGCONT')
+      },
+      'reader frozen': async () => {
+        const party = pick(parties)
+        party.tell({ do: 'freeze' })
+        await wait(random() * 4_000)
+        party.tell({ do: 'thaw' })
+      },
+    }
+    const until = performance.now() + options.minutes * 60_000
+    let lookMs = performance.now()
+    while (performance.now() < until && wrong.length === 0) {
+      const name = pick(Object.keys(faults))
+      counts[name] = (counts[name] ?? 0) + 1
+      say(`${Math.round((until - performance.now()) / 1000)} s left: ${name}`)
+      await faults[name]?.()
+      await wait(random() * 3_000)
+      if (performance.now() - lookMs < 20_000) continue
+      lookMs = performance.now()
+      const streams = await crowd.streams()
+      for (const one of streams) {
+        if (one.wrongAt !== undefined)
+          wrong.push(`stream ${one.tag}: a wrong byte at or after ${one.wrongAt}`)
+        if (one.state !== 'open') wrong.push(`stream ${one.tag} to ${one.peer} is ${one.state}`)
+      }
+      say(
+        `${streams.length / 2} streams, longest stall so far ${Math.round(Math.max(...streams.map(({ stallMs }) => stallMs)))} ms`,
+      )
+    }
+    await wait(2 * times.graceMs)
+    const stalls = await crowd.stalls()
+    const outcome = await crowd.finish(60_000)
+    wrong.push(...outcome.faults)
+    const held = async (): Promise<number> => {
+      const totals = await fleet.totals()
+      return (
+        (totals.get('slr_relay_routes') ?? 0) +
+        (totals.get('slr_relay_queued_bytes') ?? 0) +
+        (totals.get('slr_relay_parked_opens') ?? 0)
+      )
+    }
+    await eventually('the relays have let go', async () => (await held()) === 0, 30_000).catch(async () =>
+      wrong.push(`relays still hold ${await held()} routes, queued bytes and parked opens`),
+    )
+    const after = parties.map((party) => ({ rss: rss(party.pid), handles: descriptors(party.pid) }))
+    for (const [at, one] of after.entries()) {
+      const first = before[at]
+      // Links to all three relays may be there that were not at first.
+      if (first !== undefined && one.handles > first.handles + 8)
+        wrong.push(`endpoint ${at} has ${one.handles} descriptors, ${first.handles} at first`)
+      if (first !== undefined && one.rss > first.rss * 1.5 + 64 * 1024 * 1024)
+        wrong.push(`endpoint ${at} takes ${one.rss} bytes, ${first.rss} at first`)
+    }
+    const most = (of: readonly { rss: number; handles: number }[], what: 'rss' | 'handles'): number =>
+      Math.max(...of.map((one) => one[what]))
+    return {
+      seed: options.seed,
+      minutes: options.minutes,
+      faults: counts,
+      streams: outcome.streams,
+      bytes: outcome.bytes,
+      longestStallMs: Math.round(stalls.at(-1) ?? 0),
+      wrong,
+      endpoints: {
+        rssBefore: most(before, 'rss'),
+        rssAfter: most(after, 'rss'),
+        handlesBefore: most(before, 'handles'),
+        handlesAfter: most(after, 'handles'),
+      },
+    }
+  } finally {
+    await crowd?.end()
+    await fleet.stop()
+    await Promise.all([...proxies, ...toRedis].map((proxy) => proxy.stop()))
+    await redis.stop()
+  }
+}
