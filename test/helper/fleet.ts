@@ -16,11 +16,14 @@ import { eventually, RedisServer } from './redis.ts'
 import { type RelayProcess, spawnRelay } from './relay-process.ts'
 
 const APP = 'fleet'
+const quickArgs = ['--silence', '2s', '--keepalive', '500ms', '--grace', '2s'] as const
 
 export interface FleetOptions {
   readonly relays?: number
   /** Beside --listen and --redis. */
   readonly args?: readonly string[]
+  /** Silence 2 s, grace 2 s and so leases of 5 s, where those times are not what is tested. */
+  readonly isQuick?: boolean
   /** Default: a redis-server of its own. */
   readonly redisUrl?: string
 }
@@ -166,7 +169,7 @@ export class FleetEndpoint {
           this.failure = error
         },
       },
-      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      limits: { ...fleet.endpointLimits, ...options.limits },
     })
     this.endpoint.start()
   }
@@ -240,16 +243,18 @@ export class Fleet {
   readonly #paths: RedisPath[] = []
   readonly #awaited = new Map<string, CheckedEnd>()
   readonly #keyLine: string
+  readonly #isQuick: boolean
   #nextPort = 10_000
   #nextAddress = 2
 
-  private constructor() {
+  private constructor(isQuick: boolean) {
+    this.#isQuick = isQuick
     this.#keyLine = generateKeyLine('fleet', '*')
     this.key = parseKeys(this.#keyLine, 'fleet')[0] as SigningKey
   }
 
   static async start(options: FleetOptions = {}): Promise<Fleet> {
-    const fleet = new Fleet()
+    const fleet = new Fleet(options.isQuick ?? false)
     if (options.redisUrl === undefined) fleet.redis = await RedisServer.start()
     const relays = Array.from({ length: options.relays ?? 3 }, (_, i) => fleet.#relay(i, options))
     fleet.relays.push(...(await Promise.all(relays)))
@@ -285,6 +290,7 @@ export class Fleet {
     return new FleetRelay(index, path, (port) =>
       spawnRelay(
         [
+          ...(this.#isQuick ? quickArgs : []),
           '--listen',
           listen ?? `127.0.0.1:${port}`,
           '--redis',
@@ -296,6 +302,10 @@ export class Fleet {
         { SLR_SECRET: this.#keyLine },
       ),
     )
+  }
+
+  get endpointLimits(): Partial<EndpointLimits> {
+    return this.#isQuick ? { silenceMs: 2_000, keepaliveMs: 500 } : {}
   }
 
   get urls(): string[] {

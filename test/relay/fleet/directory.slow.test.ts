@@ -7,7 +7,7 @@ import { eventually, startSentinels, whyNoRedis } from '../../helper/redis.ts'
 const reason = whyNoRedis()
 
 async function fleetOf(options: FleetOptions = {}): Promise<Fleet> {
-  const fleet = await Fleet.start(options)
+  const fleet = await Fleet.start({ isQuick: true, ...options })
   onTestFinished(() => fleet.stop())
   return fleet
 }
@@ -25,7 +25,7 @@ describe.skipIf(reason !== undefined)('three relays', () => {
       return (await Promise.all(fleet.relays.map((one) => one.isReady()))).every((ready) => !ready)
     })
     const late = fleet.endpoint()
-    await sleep(12_000)
+    await sleep(5_000)
     const asked = await Promise.all(
       fleet.relays.map((one) => one.figure('slr_relay_go_aways_total', 'why="cut-off"')),
     )
@@ -47,7 +47,7 @@ describe.skipIf(reason !== undefined)('three relays', () => {
     const streamOfLate = await fleet.stream(late, endpoints[0] as FleetEndpoint)
     expect(homesOf(endpoints)).toEqual(before) // nor did anybody when it was back
     const stallMs = await finishAll([...streams, streamOfLate])
-    tell('Redis killed for 12 s', stallMs)
+    tell('Redis killed for 5 s', stallMs)
     expect(stallMs).toBeLessThan(1_000)
   })
 
@@ -57,12 +57,12 @@ describe.skipIf(reason !== undefined)('three relays', () => {
     const before = homesOf(endpoints)
     const streams = await fleet.ring(endpoints)
     fleet.redis?.hang()
-    await sleep(12_000)
+    await sleep(5_000)
     expect(homesOf(endpoints)).toEqual(before)
     fleet.redis?.goOn()
     await sleep(3_000)
     const stallMs = await finishAll(streams)
-    tell('Redis stopped for 12 s', stallMs)
+    tell('Redis stopped for 5 s', stallMs)
     expect(stallMs).toBeLessThan(1_000)
   })
 

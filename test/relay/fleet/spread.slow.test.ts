@@ -7,7 +7,7 @@ import { eventually, whyNoRedis } from '../../helper/redis.ts'
 const reason = whyNoRedis()
 
 async function fleetOf(options: FleetOptions = {}): Promise<Fleet> {
-  const fleet = await Fleet.start(options)
+  const fleet = await Fleet.start({ isQuick: true, ...options })
   onTestFinished(() => fleet.stop())
   return fleet
 }
