@@ -5,6 +5,7 @@ import { bulk1 } from './bulk-1.ts'
 import { bulk16 } from './bulk-16.ts'
 import { dial } from './dial.ts'
 import { frozenReader } from './frozen-reader.ts'
+import { http } from './http.ts'
 import { idleEndpoints } from './idle-endpoints.ts'
 import { idleStreams } from './idle-streams.ts'
 import { incast } from './incast.ts'
@@ -25,6 +26,7 @@ export const benches: readonly Bench[] = [
   tls,
   rpc,
   rpcBulk,
+  http,
   blocks,
   smallBlock,
   roundTrip,
