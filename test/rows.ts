@@ -46,6 +46,7 @@ const exec = 'test/executor-shim/exec.slow.test.ts'
 const execPrograms = 'test/executor-shim/exec-programs.slow.test.ts'
 const handshake = 'test/relay/server/handshake.test.ts'
 const front = 'test/relay/server/front.test.ts'
+const attacks = 'test/relay/server/attacks.test.ts'
 const gate = 'test/relay/loopback/gate.test.ts'
 const sockets = 'test/relay/loopback/socket-side.test.ts'
 const missing = 'test/cli/missing.slow.test.ts'
@@ -273,6 +274,57 @@ export const rows: readonly Row[] = [
       tests: [
         { file: shimLife, name: /folder is full/ },
         { file: badLuck, name: /folder that is full/ },
+      ],
+    },
+  ]),
+  ...area('Faults: three relays, Redis, real networks', [
+    {
+      what: 'every row of the fault table with checked streams: relays killed, hung, replaced, links reset, silent, slow, Redis away, endpoints frozen or killed',
+      tests: [{ file: 'test/faults/rows.slow.test.ts' }],
+    },
+    {
+      what: '1,000 endpoints at once, then idle streams over them',
+      tests: [{ file: 'test/faults/load.slow.test.ts' }],
+    },
+    {
+      what: 'a Spark job with six executors through a killed relay, a rolling replacement and a silent link',
+      tests: [{ file: 'test/faults/spark.spark.test.ts' }],
+    },
+    {
+      what: 'what alerts, dashboard and runbook name is in a real scrape',
+      tests: [{ file: 'test/infra/metrics.test.ts' }],
+    },
+  ]),
+  ...area('Attacks', [
+    {
+      what: 'another application opens, guesses labels, resumes, watches, retires: nothing',
+      tests: [{ file: attacks, name: /an endpoint of another application/ }],
+    },
+    {
+      what: 'a token replayed, of a retired generation, of a removed key; an executor as a driver',
+      tests: [{ file: attacks, name: /a token/ }],
+    },
+    {
+      what: 'floods of keepalives and labels, credit overrun, data for streams that are over',
+      tests: [{ file: attacks, name: /an endpoint with a good token/ }],
+    },
+    {
+      what: 'compressed bombs, slow and huge headers, 10,000 half-open sockets: an endpoint attaches within 1 s',
+      tests: [
+        { file: attacks, name: /without a token/ },
+        { file: 'test/relay/server/run.slow.test.ts', name: /10,000 sockets/ },
+      ],
+    },
+    {
+      what: 'generated sequences of frames: 10 million crash, hang and leave nothing',
+      tests: [{ file: 'test/relay/server/generated-frames.sim.test.ts' }],
+      environment: { SLR_TEST_FRAMES: '10000000' },
+    },
+    {
+      what: 'TLS unless loopback, a Unix socket or --plain; private CA; expired and wrong-host certificates',
+      tests: [
+        { file: 'test/relay/server/listen.test.ts', name: /without TLS/ },
+        { file: front, name: /wrong CA/ },
       ],
     },
   ]),

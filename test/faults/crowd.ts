@@ -65,7 +65,7 @@ export class Crowd {
       relays: this.#options.relays?.(index) ?? fleet.urls,
       limits: { silenceMs, keepaliveMs, ...this.#options.limits },
       tickMs: this.#options.tickMs ?? 20,
-      chunkBytes: this.#options.chunkBytes ?? { urgent: 256, bulk: 8 * 1024 },
+      chunkBytes: this.#options.chunkBytes ?? { urgent: 256, bulk: 2 * 1024 },
     })
     return party
   }

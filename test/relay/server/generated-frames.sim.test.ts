@@ -5,7 +5,9 @@ import { attackWithFrames } from './generated-frames.ts'
 const sequences = Number(process.env.SLR_TEST_FRAMES ?? 100_000)
 const seed = Number(process.env.SLR_TEST_SEED ?? Date.now() % 1_000_000_000)
 
-it(`${sequences} generated sequences of frames crash nothing, hang nothing, and leave nothing (seed ${seed})`, async () => {
+const title = `${sequences} generated sequences of frames crash nothing, hang nothing, and leave nothing (seed ${seed})`
+
+it(title, { timeout: 60_000 + sequences }, async () => {
   const before = process.memoryUsage().heapUsed
   const result = await attackWithFrames(sequences, seed)
   console.info(JSON.stringify({ seed, ...result }))
