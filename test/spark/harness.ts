@@ -180,7 +180,7 @@ class RunningSubmit implements Submitted {
     return readEventLog(join(this.#files.eventDir, name))
   }
 
-  saw(text: string | RegExp, withinMs = 120_000): Promise<void> {
+  saw(text: string | RegExp, withinMs = 240_000): Promise<void> {
     return new Promise((resolve, reject) => {
       const has = (): boolean =>
         typeof text === 'string' ? this.#output.includes(text) : text.test(this.#output)
