@@ -220,8 +220,14 @@ export class Stream implements StreamHandle {
     local?.reset(reason)
   }
 
-  /** The peer's endpoint is over, or the relay or peer sent RESET. No confirmation is owed. */
+  /**
+   * The peer's endpoint is over, or ours. No confirmation is awaited; but a relay that still has
+   * the label open, or a RESUME parked for it, must not lead a peer that comes back to nobody.
+   */
   die(reason: ResetReason): void {
+    if (this.#state.is !== 'over' && this.route.is !== 'down' && this.route.is !== 'ended') {
+      this.route.link.sendSignal(FrameType.reset, this.route.label, resetReasons[reason])
+    }
     this.#finish(reason)
   }
 

@@ -155,4 +155,26 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
       ],
     },
   ],
+  [
+    'a stream whose opener was told that the peer is gone is not resumed for nobody when the peer comes back',
+    {
+      ...plain,
+      steps: [
+        {
+          afterMs: 3,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 3,
+            opens: silent,
+            accepts: { ...silent, keepsOpen: true },
+            isRefused: false,
+          },
+        },
+        { afterMs: 0, step: { is: 'directory-outage', ms: 9 } },
+        { afterMs: 7, step: { is: 'cut', who: 1, afterBytes: 0 } },
+        { afterMs: 0, step: { is: 'retire', by: 0, who: 1 } },
+      ],
+    },
+  ],
 ]
