@@ -1,7 +1,7 @@
 /** Rows of the fault table with real Spark. Used by scripts/faults.ts; needs Spark and Java. */
 
 import type { SparkVersion } from '../spark/harness.ts'
-import { ofKind } from '../spark/processes.ts'
+import { descendants, ofKind, survivors } from '../spark/processes.ts'
 import { quantile } from './row.ts'
 import { SparkWorld } from './spark-world.ts'
 import { wait } from './world.ts'
@@ -84,7 +84,44 @@ const S = 6_000
 /** An executor's address, and that of a party whose stalls are measured. */
 const VICTIM = '127.64.0.3'
 
+/** The one row in which nothing goes on: whoever is without its agent ends. */
+const killAgent: SparkRow = {
+  name: 'kill-agent',
+  fault: 'the agent SIGKILLed',
+  means: 'SIGKILL to the submit process, which is the agent',
+  async run(version) {
+    const world = await SparkWorld.start(version)
+    try {
+      const family = descendants(world.job.pid)
+      const driver = family.filter(({ command }) => command.includes('org.apache.spark.deploy.SparkSubmit'))
+      const killedMs = performance.now()
+      world.job.kill('SIGKILL')
+      let left = survivors(family)
+      while (left.length > 0 && performance.now() - killedMs < 30_000) {
+        await wait(100)
+        left = survivors(family)
+      }
+      const tookMs = Math.round(performance.now() - killedMs)
+      const held = left.length === 0 && driver.length > 0 && (await world.job.ended) !== 0
+      return {
+        held,
+        notes: [
+          `${family.length} processes, the driver among them; ${left.length} left after ${tookMs} ms`,
+          ...left.slice(0, 3).map(({ command }) => `NOT HELD: still there: ${command.slice(0, 80)}`),
+        ],
+        stall: { p50: 0, p99: 0, max: 0 },
+        failedTasks: 0,
+        fetchFailures: 0,
+        rounds: world.rounds,
+      }
+    } finally {
+      await world.end()
+    }
+  },
+}
+
 export const sparkRows: readonly SparkRow[] = [
+  killAgent,
   row('kill-relays', 'SIGKILL one relay; then another, 20 s later', 'SIGKILL to relay processes', {
     stallMs: 5_000,
     async play({ fleet, crowd }) {
@@ -189,6 +226,29 @@ export const sparkRows: readonly SparkRow[] = [
       },
     },
   ),
+  row(
+    'redis-cut-one',
+    'one relay of three cut off from Redis',
+    'a TCP proxy before Redis, which resets and refuses',
+    {
+      stallMs: 5_000,
+      async play({ redisProxies }) {
+        redisProxies[0]?.cutOff()
+        await wait(20_000)
+        for (const proxy of redisProxies) proxy.refusedPercent = 0
+        await wait(3_000)
+      },
+    },
+  ),
+  row('redis-cut-all', 'all relays cut off from Redis', 'TCP proxies before Redis, which reset and refuse', {
+    stallMs: 1_000,
+    async play({ redisProxies }) {
+      for (const proxy of redisProxies) proxy.cutOff()
+      await wait(20_000)
+      for (const proxy of redisProxies) proxy.refusedPercent = 0
+      await wait(3_000)
+    },
+  }),
   row(
     'redis-empty',
     'Redis SIGKILLed for 30 s, then empty on return',

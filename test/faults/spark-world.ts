@@ -8,7 +8,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Failures, readFailures } from '../../scripts/event-log-failures.ts'
 import { FaultProxy } from '../helper/fault-proxy.ts'
-import { RedisServer } from '../helper/redis.ts'
+import { freePort, RedisServer } from '../helper/redis.ts'
 import { jobs, type SparkVersion, type Submitted, startSubmit } from '../spark/harness.ts'
 import { Crowd, type Outcome } from './crowd.ts'
 import { Fleet, realTimes } from './fleet.ts'
@@ -32,14 +32,18 @@ export class SparkWorld {
   readonly crowd: Crowd
   readonly job: Submitted
   readonly redis: RedisServer
+  /** Before Redis, one a relay. */
+  readonly redisProxies: readonly FaultProxy[]
 
   private constructor(
     redis: RedisServer,
+    redisProxies: readonly FaultProxy[],
     fleet: Fleet,
     proxies: readonly FaultProxy[],
     crowd: Crowd,
     job: Submitted,
   ) {
+    this.redisProxies = redisProxies
     this.redis = redis
     this.fleet = fleet
     this.proxies = proxies
@@ -50,11 +54,14 @@ export class SparkWorld {
   /** Settles when the job is in its second round. */
   static async start(version: SparkVersion, executors = 6): Promise<SparkWorld> {
     const redis = await RedisServer.start()
+    const redisProxies: FaultProxy[] = []
+    for (let index = 0; index < RELAYS; index++)
+      redisProxies.push(await FaultProxy.start(`127.0.0.1:${await freePort()}`, `127.0.0.1:${redis.port}`))
     const starting: Promise<FaultProxy>[] = []
     const fleet = await Fleet.start({
       relays: RELAYS,
       times: realTimes,
-      redis: () => redis.url,
+      redis: (index) => `redis://${(redisProxies[index] as FaultProxy).listen}`,
       listen: (index, folder) => `unix:${join(folder, `r${index}.sock`)}`,
       advertise: (index, folder) => {
         const url = `unix:${join(folder, `p${index}.sock`)}`
@@ -83,7 +90,7 @@ export class SparkWorld {
       },
       program: [join(jobs, 'rounds_until.py'), '{result}', '{folder}', String(ROWS), String(PARTITIONS)],
     })
-    const world = new SparkWorld(redis, fleet, proxies, crowd, job)
+    const world = new SparkWorld(redis, redisProxies, fleet, proxies, crowd, job)
     try {
       await job.saw('round 1 begins', 240_000)
     } catch (error) {
@@ -122,7 +129,7 @@ export class SparkWorld {
   async end(): Promise<void> {
     await this.job.remove()
     await this.crowd.end()
-    await Promise.all(this.proxies.map((proxy) => proxy.stop()))
+    await Promise.all([...this.proxies, ...this.redisProxies].map((proxy) => proxy.stop()))
     await this.fleet.stop()
     await this.redis.stop()
   }
