@@ -86,7 +86,10 @@ export const rows: readonly Row[] = [
     },
     {
       what: 'dynamic allocation: 0 to N to 0 while the session stays open, no function left after 2 minutes',
-      tests: [{ file: life, name: /dynamic allocation/ }],
+      tests: [
+        { file: life, name: /dynamic allocation/ },
+        { file: `${agent}/settings/idle.spark-full.test.ts` },
+      ],
     },
   ]),
   ...area('Isolation', [
