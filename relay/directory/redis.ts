@@ -2,7 +2,7 @@
  * The directory of a fleet: leases in Redis, one script an operation, so that whatever a relay
  * read is decided where it is kept. Publish/subscribe only hints. Used by relay/server/run.ts.
  */
-import type { Clock, Timer } from '../time/clock.ts'
+import type { Clock } from '../time/clock.ts'
 import {
   type Claim,
   type Directory,
@@ -15,12 +15,11 @@ import {
   type NodeRecord,
 } from './directory.ts'
 import { LeaseCache } from './lease-cache.ts'
-import { connectRedis, type RedisAccess, type RedisClient } from './redis-client.ts'
+import type { RedisAccess } from './redis-client.ts'
+import { RedisConnection, type RedisLog } from './redis-connection.ts'
 import {
-  beatScript,
   claimScript,
   lookupScript,
-  markScript,
   releaseScript,
   renewScript,
   retireScript,
@@ -29,8 +28,7 @@ import {
 
 export interface RedisDirectoryOptions extends RedisAccess {
   readonly clock: Clock
-  /** Where it is told that Redis went and came back. */
-  readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void }
+  readonly log: RedisLog
   /** How long the generations of an address are remembered after its last change, ms. Default 24 h. */
   readonly rememberMs?: number
 }
@@ -47,68 +45,31 @@ export interface RedisFigures {
   readonly cacheHits: number
 }
 
-/** away: the last word was a failure, and nothing is asked until a beat gets through. */
-type State =
-  | { readonly is: 'away'; readonly since: number }
-  | { readonly is: 'up' }
-  | { readonly is: 'closed' }
-
 const CHANNEL = 'slr:changes'
-const NODES = 'slr:{fleet}:nodes'
-const BORN = 'slr:{fleet}:born'
-/** In a Cluster, marks lie in so many places that every node has one. */
-const MARKS = 16
-const BEAT_MS = 1_000
-const RETRY_MS = 250
 const CACHE_MS = 2_000
 const CACHE_ENTRIES = 20_000
 
 export class RedisDirectory implements Directory {
   readonly #clock: Clock
-  readonly #log: RedisDirectoryOptions['log']
   readonly #rememberMs: number
-  readonly #isCluster: boolean
-  readonly #client: RedisClient
-  readonly #hints: RedisClient
+  readonly #redis: RedisConnection
   readonly #listeners = new Set<(change: DirectoryChange) => void>()
   readonly #cache = new LeaseCache(CACHE_MS, CACHE_ENTRIES)
   readonly #asking = new Map<string, Promise<Lease | undefined>>()
-  readonly #commands = { claim: 0, renew: 0, release: 0, lookup: 0, retire: 0, beat: 0 }
+  readonly #commands = { claim: 0, renew: 0, release: 0, lookup: 0, retire: 0 }
   #cacheHits = 0
-  #isHearing = false
-  #state: State
-  #emptySinceMs: number
   /** Highest epoch seen: a Redis whose clock is behind goes on from here. */
   #highestEpoch = 0
-  #announced: { readonly record: NodeRecord; readonly ttlMs: number } | undefined
-  #nodes: readonly NodeRecord[] = []
-  #beatTimer: Timer | undefined
-  #lastFailure = 'not connected yet'
-  #isBeating = false
 
   private constructor(options: RedisDirectoryOptions) {
-    this.#clock = options.clock
-    this.#log = options.log
+    const { clock, log } = options
+    this.#clock = clock
     this.#rememberMs = options.rememberMs ?? 24 * 3_600_000
-    this.#isCluster = options.target.is === 'cluster'
-    this.#state = { is: 'away', since: this.#clock.now() }
-    this.#emptySinceMs = this.#clock.now()
-    this.#client = connectRedis(options, 'commands')
-    this.#hints = connectRedis(options, 'hints')
-    for (const client of [this.#client, this.#hints]) {
-      client.on('error', (error: Error) => this.#note(error))
-    }
-    this.#client.on('close', () => this.#fail('the connection was lost'))
-    this.#client.on('ready', () => void this.#beatNow())
-    // Until it is subscribed, what was read may be overtaken unseen.
-    this.#hints.on('close', () => {
-      this.#isHearing = false
-      this.#cache.clear()
+    this.#redis = new RedisConnection(options, CHANNEL, clock, log, {
+      hint: (text) => this.#hear(text),
+      doubt: () => this.#cache.clear(),
+      returned: () => this.#tell({ is: 'returned' }),
     })
-    this.#hints.on('ready', () => {
-      this.#isHearing = true
-    })
-    this.#hints.on('message', (_channel: string, text: string) => this.#hear(text))
   }
 
   /**
@@ -117,36 +78,20 @@ export class RedisDirectory implements Directory {
    */
   static async open(options: RedisDirectoryOptions, waitMs = 3_000): Promise<RedisDirectory> {
     const directory = new RedisDirectory(options)
-    const subscribed = directory.#hints.subscribe(CHANNEL)
-    subscribed.catch((error: unknown) => directory.#note(error))
-    directory.#beatLater(0)
-    const deadline = directory.#clock.now() + waitMs
-    while (directory.#clock.now() < deadline) {
-      if (/WRONGPASS|NOAUTH|NOPERM|DB index is out of range/.test(directory.#lastFailure)) {
-        await directory.close()
-        throw new RedisAccessError(`Redis refuses this relay: ${directory.#lastFailure}`)
-      }
-      if (directory.isReachable && directory.#isHearing) {
-        await subscribed.catch(() => {})
-        return directory
-      }
-      await new Promise<void>((resolve) => {
-        directory.#clock.after(25, resolve)
-      })
-    }
-    if (!directory.isReachable)
-      directory.#log.warn({ detail: directory.#lastFailure }, 'Redis cannot be reached; goes on trying')
-    return directory
+    const refusal = await directory.#redis.settled(waitMs)
+    if (refusal === undefined) return directory
+    await directory.close()
+    throw new RedisAccessError(`Redis refuses this relay: ${refusal}`)
   }
 
   get isReachable(): boolean {
-    return this.#state.is === 'up'
+    return this.#redis.isUp
   }
   get emptySinceMs(): number {
-    return this.#emptySinceMs
+    return this.#redis.emptySinceMs
   }
   get figures(): RedisFigures {
-    return { commands: { ...this.#commands }, cacheHits: this.#cacheHits }
+    return { commands: { ...this.#commands, beat: this.#redis.beats }, cacheHits: this.#cacheHits }
   }
 
   async claim(key: LeaseKey, claim: Claim, ttlMs: number): Promise<Lease> {
@@ -191,7 +136,8 @@ export class RedisDirectory implements Directory {
   async lookup(key: LeaseKey, age: LookupAge = 'fresh'): Promise<Lease | undefined> {
     const { lease: name } = keysOf(key)
     if (age === 'fresh') return this.#read(name)
-    const cached = this.#isHearing && this.isReachable ? this.#cache.get(name, this.#clock.now()) : undefined
+    const cached =
+      this.#redis.isHearing && this.#redis.isUp ? this.#cache.get(name, this.#clock.now()) : undefined
     if (cached !== undefined) {
       this.#cacheHits += 1
       return cached
@@ -219,13 +165,11 @@ export class RedisDirectory implements Directory {
   }
 
   announce(record: NodeRecord, ttlMs: number): void {
-    const isNews = this.#announced?.record.isLeaving !== record.isLeaving
-    this.#announced = { record, ttlMs }
-    if (isNews && this.isReachable) void this.#beatNow()
+    this.#redis.announce(record, ttlMs)
   }
 
   nodes(): readonly NodeRecord[] {
-    return this.#nodes
+    return this.#redis.nodes
   }
 
   subscribe(listener: (change: DirectoryChange) => void): () => void {
@@ -234,12 +178,8 @@ export class RedisDirectory implements Directory {
   }
 
   async close(): Promise<void> {
-    if (this.#state.is === 'closed') return
-    this.#state = { is: 'closed' }
-    this.#beatTimer?.cancel()
     this.#listeners.clear()
-    this.#client.disconnect()
-    this.#hints.disconnect()
+    this.#redis.close()
   }
 
   // ---- asking ----
@@ -249,32 +189,14 @@ export class RedisDirectory implements Directory {
     return [generation, incarnation, counter, node, JSON.stringify(urls), ttlMs, this.#rememberMs]
   }
 
-  /** Fails at once while Redis is away, so that nobody waits for a time-out that is known already. */
-  async #ask<T>(
-    what: keyof RedisFigures['commands'],
+  #ask<T>(
+    what: Exclude<keyof RedisFigures['commands'], 'beat'>,
     script: Script,
     keys: readonly string[],
     args: readonly (string | number)[],
   ): Promise<T> {
-    if (this.#state.is !== 'up') throw new DirectoryError('unavailable', `Redis: ${this.#lastFailure}`)
-    this.#commands[what] += 1
-    try {
-      return await this.#run<T>(script, keys, args)
-    } catch (cause) {
-      const { message } = cause as Error
-      // One node of a Cluster does not speak for the others.
-      if (!this.#isCluster) this.#fail(message, isTimeout(message))
-      throw new DirectoryError('unavailable', `Redis: ${message}`, { cause })
-    }
-  }
-
-  async #run<T>(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<T> {
-    try {
-      return (await this.#client.evalsha(script.sha, script.keys, ...keys, ...args)) as T
-    } catch (error) {
-      if (!(error as Error).message.startsWith('NOSCRIPT')) throw error
-      return (await this.#client.eval(script.lua, script.keys, ...keys, ...args)) as T
-    }
+    if (this.#redis.isUp) this.#commands[what] += 1
+    return this.#redis.ask<T>(script, keys, args)
   }
 
   async #read(name: string): Promise<Lease | undefined> {
@@ -295,110 +217,13 @@ export class RedisDirectory implements Directory {
       return lease
     }
     this.#cache.drop(name)
-    // Nothing there: was it ever? A Redis emptied a moment ago must not be taken at its word.
-    await this.#checkBirth()
+    await this.#redis.checkBirth()
     return undefined
   }
 
   #see(name: string, lease: Lease): void {
     if (lease.epoch > this.#highestEpoch) this.#highestEpoch = lease.epoch
-    if (this.#isHearing) this.#cache.put(name, lease, this.#clock.now())
-  }
-
-  // ---- health ----
-
-  #beatLater(ms: number): void {
-    this.#beatTimer?.cancel()
-    if (this.#state.is === 'closed') return
-    this.#beatTimer = this.#clock.after(ms, () => void this.#beatNow())
-  }
-
-  /** Says that we live, hears who else does, and shows whether Redis answers. Never rejects. */
-  async #beatNow(): Promise<void> {
-    if (this.#state.is === 'closed' || this.#isBeating) return
-    this.#isBeating = true
-    this.#beatTimer?.cancel()
-    try {
-      await this.#beatOnce()
-    } catch (error) {
-      const { message } = error as Error
-      this.#fail(message, isTimeout(message))
-    }
-    this.#isBeating = false
-    this.#beatLater(this.isReachable ? BEAT_MS : RETRY_MS)
-  }
-
-  async #beatOnce(): Promise<void> {
-    const announced = this.#announced
-    const sentAtMs = this.#clock.now()
-    this.#commands.beat += 1
-    const [age, ...records] = await this.#run<string[]>(
-      beatScript,
-      [NODES, BORN],
-      [
-        announced?.record.node ?? '',
-        announced ? JSON.stringify(announced.record) : '',
-        announced?.ttlMs ?? 0,
-      ],
-    )
-    if (this.#state.is === 'closed') return
-    this.#nodes = records.map((text) => JSON.parse(text) as NodeRecord)
-    const wasAway = this.#state.is === 'away' ? this.#state : undefined
-    this.#state = { is: 'up' }
-    this.#born(sentAtMs, Number(age))
-    if (this.#isCluster) await this.#checkMarks().catch((error: unknown) => this.#note(error))
-    if (wasAway === undefined) return
-    // Whoever comes back may have lost its last writes, or all of them.
-    this.#emptySinceMs = this.#clock.now()
-    this.#cache.clear()
-    this.#log.info({ awayMs: Math.round(this.#clock.now() - wasAway.since) }, 'Redis answers')
-    this.#tell({ is: 'returned' })
-  }
-
-  async #checkBirth(): Promise<void> {
-    try {
-      if (this.#isCluster) return await this.#checkMarks()
-      const sentAtMs = this.#clock.now()
-      this.#born(sentAtMs, Number(await this.#run<string>(markScript, [BORN], [])))
-    } catch (cause) {
-      throw new DirectoryError('unavailable', `Redis: ${(cause as Error).message}`, { cause })
-    }
-  }
-
-  async #checkMarks(): Promise<void> {
-    const sentAtMs = this.#clock.now()
-    const marks = Array.from({ length: MARKS }, (_, i) =>
-      this.#run<string>(markScript, [`slr:{mark${i}}:born`], []),
-    )
-    for (const age of await Promise.all(marks)) this.#born(sentAtMs, Number(age))
-  }
-
-  #born(sentAtMs: number, ageMs: number): void {
-    const atMs = sentAtMs - ageMs
-    // The clocks tick differently by a little: only what is clearly later is another birth.
-    if (atMs > this.#emptySinceMs + 1_000) {
-      this.#emptySinceMs = atMs
-      this.#cache.clear()
-    }
-  }
-
-  /** `isHung`: it has our commands and does not answer; another connection may find another master. */
-  #fail(detail: string, isHung = false): void {
-    this.#lastFailure = detail
-    if (this.#state.is === 'closed') return
-    if (isHung && !this.#isCluster) {
-      this.#client.disconnect(true)
-      this.#hints.disconnect(true)
-    }
-    if (this.#state.is === 'away') return
-    this.#state = { is: 'away', since: this.#clock.now() }
-    this.#cache.clear()
-    this.#log.warn({ detail }, 'Redis does not answer')
-    this.#beatLater(RETRY_MS)
-  }
-
-  #note(error: unknown): void {
-    if (error instanceof Error) this.#lastFailure = error.message
+    if (this.#redis.isHearing) this.#cache.put(name, lease, this.#clock.now())
   }
 
   // ---- hints ----
@@ -443,10 +268,6 @@ type Hint =
 function keysOf(key: LeaseKey): { lease: string; address: string } {
   const tag = `slr:{${key.app}/${key.address}}`
   return { lease: `${tag}:${key.class}`, address: `${tag}:address` }
-}
-
-function isTimeout(message: string): boolean {
-  return message.includes('timed out')
 }
 
 function refusal(word: string, key: LeaseKey, detail: string, claim: Claim): DirectoryError {
