@@ -50,6 +50,8 @@ const attacks = 'test/relay/server/attacks.test.ts'
 const gate = 'test/relay/loopback/gate.test.ts'
 const sockets = 'test/relay/loopback/socket-side.test.ts'
 const missing = 'test/cli/missing.slow.test.ts'
+const fleetResume = 'test/relay/fleet/resume.slow.test.ts'
+const fleetSpread = 'test/relay/fleet/spread.slow.test.ts'
 
 function area(name: string, entries: readonly Omit<Row, 'area'>[]): readonly Row[] {
   return entries.map((entry) => ({ area: name, ...entry }))
@@ -330,6 +332,29 @@ export const rows: readonly Row[] = [
         { file: front, name: /wrong CA/ },
       ],
     },
+  ]),
+  ...area('Several relays', [
+    {
+      what: 'a directory in Redis: killed, hung, emptied, TLS, Sentinel, Cluster',
+      tests: [{ file: 'test/relay/directory/redis.slow.test.ts' }],
+    },
+    {
+      what: 'a payload byte crosses exactly one relay',
+      tests: [{ file: fleetResume, name: /exactly one relay/ }],
+    },
+    {
+      what: 'relays die, hang, leave one after the other: every byte once, pauses within bounds',
+      tests: [{ file: fleetResume }],
+    },
+    {
+      what: 'Redis away, empty on return, failed over; one relay cut off from it',
+      tests: [{ file: 'test/relay/fleet/directory.slow.test.ts' }],
+    },
+    {
+      what: '200 attachments to 4 relays: at most 1.3 × the mean; 1,000 at once within 10 s',
+      tests: [{ file: fleetSpread, name: /many endpoints/ }],
+    },
+    { what: '`relay --workers N`', tests: [{ file: fleetSpread, name: /--workers/ }] },
   ]),
   ...area('Package', [
     {
