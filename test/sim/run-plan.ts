@@ -258,6 +258,21 @@ class PlanRun {
     for (const relay of this.world.relays.values()) if (relay.isUp) this.world.countCloses(relay)
     const [fault] = this.world.faults
     if (fault !== undefined) this.#fail(fault)
+    for (const { endpoint, party } of this.world.endpoints)
+      if (endpoint.figures().resets.violation !== undefined) this.#fail(`${party.name} saw a violation`)
+    this.#assertQueues()
+  }
+
+  /** What a relay holds for a link is bounded by the credit that is out over it. */
+  #assertQueues(): void {
+    const { floorBytes, budgetBytes } = this.plan
+    const streams = 2 * this.world.conversations.length
+    const credit = Math.max(budgetBytes, 2 * floorBytes) + streams * floorBytes
+    // A frame that is split again and again may be a third header; control frames come on top.
+    const bound = 2 * credit + 65_536
+    for (const { far } of this.world.connections)
+      if (far.mostQueuedBytes > bound)
+        this.#fail(`${far.name} had ${far.mostQueuedBytes} bytes queued of ${bound}`)
   }
 
   #assertConversation({ name, opener, acceptors, openerHost }: Conversation): void {

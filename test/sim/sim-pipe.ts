@@ -33,6 +33,8 @@ export class SimPipe implements Pipe {
   readonly #dice: Dice
   peer!: SimPipe
   queuedBytes = 0
+  /** The most that ever waited here. */
+  mostQueuedBytes = 0
   #events: PipeEvents | undefined
   readonly #queue: Write[] = []
   #isCorked = false
@@ -92,6 +94,7 @@ export class SimPipe implements Pipe {
     this.#queue.push({ bytes, slab, taken: 0 })
     this.queuedBytes += bytes.length
     if (!this.#isCorked) this.#flush()
+    if (this.queuedBytes > this.mostQueuedBytes) this.mostQueuedBytes = this.queuedBytes
   }
 
   cork(): void {
