@@ -38,6 +38,7 @@ class Lane {
   bytesLeft = Number.POSITIVE_INFINITY
   #waitingBytes = 0
   #freeAtMs = 0
+  #hasEnded = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(from: net.Socket, to: net.Socket, reset: () => void, looked: (bytes: Buffer) => void) {
@@ -50,6 +51,10 @@ class Lane {
       this.bytesLeft -= passed.length
       this.#pass(passed)
       if (passed.length < bytes.length) reset()
+    })
+    from.on('end', () => {
+      this.#hasEnded = true
+      this.#endIfDone()
     })
     to.on('drain', () => this.#resume())
   }
@@ -82,10 +87,16 @@ class Lane {
           if (!this.isSilent) this.#to.write(bytes)
         }
         this.#resume()
+        this.#endIfDone()
         this.#later()
       },
       Math.max(0, first.dueMs - performance.now()),
     )
+  }
+
+  /** A half that is finished is finished at the other side too, behind its last byte. */
+  #endIfDone(): void {
+    if (this.#hasEnded && this.#waiting.length === 0 && !this.isSilent) this.#to.end()
   }
 
   #resume(): void {
@@ -131,8 +142,9 @@ export class ProxiedLink {
       [target, client],
     ] as const) {
       one.on('error', () => {})
-      one.once('close', () => {
-        if (!this.#isSilent) other.destroy()
+      one.once('close', (hadError) => {
+        if (!this.#isSilent && (hadError || !other.writableEnded)) other.destroy()
+        if (!other.destroyed) return
         this.#toTarget.stop()
         this.#toClient.stop()
         if (this.#isOver) return
@@ -195,7 +207,7 @@ export class FaultProxy {
     this.listen = listen
     this.#target = target
     this.#random = random
-    this.#server = net.createServer((client) => this.#accept(client))
+    this.#server = net.createServer({ allowHalfOpen: true }, (client) => this.#accept(client))
   }
 
   /** `listen` and `target`: `unix:/path` or `host:port`. */
@@ -218,7 +230,7 @@ export class FaultProxy {
       client.destroy()
       return
     }
-    const target = net.connect(addressOf(this.#target))
+    const target = net.connect({ ...addressOf(this.#target), allowHalfOpen: true })
     const link = new ProxiedLink(
       client,
       target,
