@@ -19,6 +19,12 @@ describe('a Spark job with six executors, three relays and Redis', () => {
     const longest = async (): Promise<number> => Math.round((await crowd.stalls()).at(-1) ?? 0)
     const stalls: Record<string, number> = {}
 
+    // Seven JVMs on a small machine make everybody wait now and then, without any fault.
+    crowd.mark()
+    await wait(10_000)
+    const busy = await longest()
+    stalls['no fault'] = busy
+
     crowd.mark()
     const first = fleet.relayAt(crowd.party(0).homeOf('bulk'))
     await first.kill()
@@ -57,8 +63,8 @@ describe('a Spark job with six executors, three relays and Redis', () => {
       executorsAdded: 6,
     })
     expect(outcome.streams.faults).toEqual([])
-    expect(stalls.kill).toBeLessThanOrEqual(5_000)
-    expect(stalls.rolling).toBeLessThanOrEqual(1_000)
-    expect(stalls.silent).toBeLessThanOrEqual(fleet.times.silenceMs + 2_000)
+    expect(stalls.kill).toBeLessThanOrEqual(5_000 + busy)
+    expect(stalls.rolling).toBeLessThanOrEqual(1_000 + busy)
+    expect(stalls.silent).toBeLessThanOrEqual(fleet.times.silenceMs + 2_000 + busy)
   })
 })
