@@ -7,7 +7,8 @@ import type { Timer } from '../time/clock.ts'
 import type { Moved } from '../wire/control.ts'
 import { RelayError } from '../wire/errors.ts'
 import { VERSION_MAX, VERSION_MIN } from '../wire/header.ts'
-import { Link, type LinkTuning } from './link.ts'
+import { type Dial, dialLink, endDial } from './dial.ts'
+import type { Link, LinkTuning } from './link.ts'
 import type { EndpointLimits, EndpointOptions } from './types.ts'
 
 export interface HomesEvents {
@@ -19,14 +20,6 @@ export interface HomesEvents {
   /** Refused for good, or no relay for `noRelayMs`. */
   failed(error: RelayError): void
 }
-
-/** Where a dialled link stands. */
-type Dial =
-  | { readonly is: 'idle' }
-  | { readonly is: 'dialling'; readonly abort: AbortController; readonly timer: Timer }
-  | { readonly is: 'shaking'; readonly link: Link }
-  | { readonly is: 'waiting'; readonly timer: Timer }
-  | { readonly is: 'up'; readonly link: Link }
 
 /** A relay that is home to some of our peers, not to us. */
 interface Visit {
@@ -461,89 +454,62 @@ export class Homes {
     failed: (error: RelayError) => void,
     expected?: string,
   ): void {
-    const abort = new AbortController()
-    const { handshakeMs } = this.#limits
-    const limitMs = Math.min(handshakeMs, mode === 'visit' ? this.#patienceFor(expected) : this.#homeLimitMs)
-    const timer = this.#options.clock.after(limitMs, () => abort.abort())
-    set({ is: 'dialling', abort, timer })
+    const { class: trafficClass, incarnation } = this.#options
     let isUp = false
-    const connect = async (): Promise<void> => {
-      const token = await this.#options.token()
-      abort.signal.throwIfAborted()
-      const pipe = await this.#options.dialer.dial(url, abort.signal)
-      if (abort.signal.aborted || this.#isStopped) {
-        pipe.destroy()
-        abort.signal.throwIfAborted()
-        return
-      }
-      timer.cancel()
-      this.#counter += 1
-      const { incarnation } = this.#options
-      const link = new Link(
-        url,
-        pipe,
-        {
+    dialLink(this.#options, {
+      url,
+      limitMs: Math.min(
+        this.#limits.handshakeMs,
+        mode === 'visit' ? this.#patienceFor(expected) : this.#homeLimitMs,
+      ),
+      tuning: this.#tuning,
+      hello: (token) => {
+        this.#counter += 1
+        return {
           versions: [VERSION_MIN, VERSION_MAX],
           token,
           incarnation,
           counter: this.#counter,
-          class: this.#options.class,
+          class: trafficClass,
           mode,
           ...(mode === 'attach' && this.#placements > 0 ? { placed: true } : {}),
           ...(mode === 'attach' && this.#leaving?.isUp === true ? { hasHome: true } : {}),
+        }
+      },
+      isStopped: () => this.#isStopped,
+      set,
+      failed,
+      events: {
+        up: (up) => {
+          if (expected !== undefined && nodeOf(up) !== expected) {
+            return up.close('goodbye', `looked for ${expected}`) // it started again: who was at home there is not
+          }
+          isUp = true
+          set({ is: 'up', link: up })
+          if (mode === 'attach') this.#homeUp(up)
+          else this.#events.linkUp(up, false)
         },
-        this.#options.clock,
-        { ...this.#tuning, handshakeMs: limitMs },
-        {
-          up: (up) => {
-            if (expected !== undefined && nodeOf(up) !== expected) {
-              return up.close('goodbye', `looked for ${expected}`) // it started again: who was at home there is not
-            }
-            isUp = true
-            set({ is: 'up', link: up })
-            if (mode === 'attach') this.#homeUp(up)
-            else this.#events.linkUp(up, false)
-          },
-          down: (down, error) => {
-            if (!isUp) return failed(error)
-            if (mode === 'visit') {
-              set({ is: 'idle' })
-              this.#events.linkDown(down, false, error)
-              failed(error)
-            } else if (down === this.#leaving) this.#leavingDown(down, error)
-            else if (this.#home.is === 'up' && this.#home.link === down) this.#homeDown(down, error)
-            else this.#events.linkDown(down, false, error) // its successor is up already
-          },
-          goAway: (link) => this.#goAway(link),
-          stay: (link) => this.#mayStayAt(link),
-          redirected: (link, moved) => {
-            if (mode === 'attach') return this.#homeElsewhere(moved)
-            failed(new RelayError('internal', `${link.url} sent a visitor elsewhere`))
-          },
-          control: (link, type, label, offset, payload) =>
-            this.#events.control(link, type, label, offset, payload),
+        down: (down, error) => {
+          if (!isUp) return failed(error)
+          if (mode === 'visit') {
+            set({ is: 'idle' })
+            this.#events.linkDown(down, false, error)
+            failed(error)
+          } else if (down === this.#leaving) this.#leavingDown(down, error)
+          else if (this.#home.is === 'up' && this.#home.link === down) this.#homeDown(down, error)
+          else this.#events.linkDown(down, false, error) // its successor is up already
         },
-      )
-      set({ is: 'shaking', link })
-    }
-    connect().catch((cause: unknown) => {
-      timer.cancel()
-      if (this.#isStopped) return
-      if (abort.signal.aborted) {
-        return failed(new RelayError('timeout', `cannot reach ${url}: no connection within ${limitMs} ms`))
-      }
-      const detail = cause instanceof Error ? cause.message : String(cause)
-      failed(new RelayError('internal', `cannot reach ${url}: ${detail}`, { cause }))
+        goAway: (link) => this.#goAway(link),
+        stay: (link) => this.#mayStayAt(link),
+        redirected: (link, moved) => {
+          if (mode === 'attach') return this.#homeElsewhere(moved)
+          failed(new RelayError('internal', `${link.url} sent a visitor elsewhere`))
+        },
+        control: (link, type, label, offset, payload) =>
+          this.#events.control(link, type, label, offset, payload),
+      },
     })
   }
-}
-
-function endDial(dial: Dial): void {
-  if (dial.is === 'dialling') {
-    dial.timer.cancel()
-    dial.abort.abort()
-  } else if (dial.is === 'waiting') dial.timer.cancel()
-  else if (dial.is === 'shaking' || dial.is === 'up') dial.link.close('goodbye', 'the endpoint is over')
 }
 
 function nodeOf(link: Link): string | undefined {
