@@ -10,6 +10,7 @@ import { VERSION_MAX, VERSION_MIN } from '../wire/header.ts'
 import { type Dial, dialLink, endDial } from './dial.ts'
 import type { Link, LinkTuning } from './link.ts'
 import type { EndpointLimits, EndpointOptions } from './types.ts'
+import { Whereabouts } from './whereabouts.ts'
 
 export interface HomesEvents {
   linkUp(link: Link, isHome: boolean): void
@@ -30,19 +31,6 @@ interface Visit {
   isLeaving: boolean
 }
 
-/** at: there, as MOVED said. lost: we were sent in circles; until the timer nobody is asked. */
-type KnownHome =
-  | {
-      readonly is: 'at'
-      readonly node: string
-      readonly epoch: number
-      /** MOVED answers in a row, without a stream that got through. */
-      readonly moves: number
-    }
-  | { readonly is: 'lost'; readonly timer: Timer }
-
-/** After this many MOVED in a row something is stale: wait, then ask the own home again. */
-const MAX_MOVES = 3
 /** A visit that cannot be reached this often is dropped, and the own home asked again. */
 const MAX_VISIT_TRIES = 3
 /**
@@ -94,15 +82,18 @@ export class Homes {
   readonly #visits = new Map<string, Visit>()
   /** How long the next visit of a node may take to begin, ms, where the last ones took too long. */
   readonly #patience = new Map<string, number>()
-  readonly #known = new Map<string, KnownHome>()
-  /** How often in a row the way to an address was lost. */
-  readonly #losses = new Map<string, number>()
+  readonly #whereabouts: Whereabouts
   readonly #retirements: Buffer[] = []
 
   constructor(options: EndpointOptions, limits: EndpointLimits, events: HomesEvents) {
     this.#options = options
     this.#limits = limits
     this.#events = events
+    this.#whereabouts = new Whereabouts(
+      options.clock,
+      (losses) => this.#backoff(losses),
+      (address) => events.askAgain(address),
+    )
     const isUrgent = options.class === 'urgent'
     this.#tuning = {
       keepaliveMs: limits.keepaliveMs,
@@ -121,56 +112,29 @@ export class Homes {
 
   /** The link over which `address` is reached, if there is one now. */
   linkTo(address: string): Link | undefined {
-    const known = this.#known.get(address)
+    const known = this.#whereabouts.of(address)
     if (known?.is === 'lost') return undefined
     if (known !== undefined && known.node !== this.#homeNode()) {
       const visit = this.#visits.get(known.node)
       if (visit !== undefined) return visit.dial.is === 'up' ? visit.dial.link : undefined
-      this.#known.delete(address)
+      this.#whereabouts.forget(address)
     }
     if (this.#leaving?.isUp) return this.#leaving
     return this.#home.is === 'up' ? this.#home.link : undefined
   }
 
-  /**
-   * A relay (`link`) says where an address is at home. Lower epochs are ignored. Only the answer of
-   * the relay that we took for its home counts as a turn of a circle: many streams that ask at once
-   * get as many answers.
-   */
+  /** The relay of `link` says where an address is at home: that relay is visited. */
   moved(link: Link, moved: Moved): void {
-    const before = this.#known.get(moved.to)
-    if (before?.is === 'lost') return
-    if (moved.urls.length === 0) return this.#loseSight(moved.to) // that relay cannot say: ours may
-    const isTurn = before === undefined || nodeOf(link) === before.node
-    const moves = (before?.moves ?? 0) + (isTurn ? 1 : 0)
-    if (moves > MAX_MOVES) return this.#loseSight(moved.to)
-    if (before !== undefined && moved.epoch < before.epoch) {
-      this.#known.set(moved.to, { ...before, moves })
-      return
-    }
-    this.#known.set(moved.to, { is: 'at', node: moved.node, epoch: moved.epoch, moves })
+    if (!this.#whereabouts.moved(nodeOf(link), moved)) return
     if (moved.node === this.#homeNode() || this.#visits.has(moved.node)) return
     const visit: Visit = { urls: moved.urls, dial: { is: 'idle' }, tries: 0, isLeaving: false }
     this.#visits.set(moved.node, visit)
     this.#dialVisit(moved.node, visit)
   }
 
-  /** What we were told leads nowhere: after a wait, which grows, our own home is asked again. */
-  #loseSight(address: string): void {
-    const losses = (this.#losses.get(address) ?? 0) + 1
-    this.#losses.set(address, losses)
-    const timer = this.#options.clock.after(this.#backoff(losses), () => {
-      this.#known.delete(address)
-      this.#events.askAgain(address)
-    })
-    this.#known.set(address, { is: 'lost', timer })
-  }
-
   /** A stream to `address` got through: what MOVED said holds. */
   reached(address: string): void {
-    this.#losses.delete(address)
-    const known = this.#known.get(address)
-    if (known?.is === 'at' && known.moves > 0) this.#known.set(address, { ...known, moves: 0 })
+    this.#whereabouts.reached(address)
   }
 
   /** Leaves relays where nothing of ours goes on. Called now and then. */
@@ -215,7 +179,7 @@ export class Homes {
   stop(): void {
     this.#isStopped = true
     this.#homeless?.cancel()
-    for (const known of this.#known.values()) if (known.is === 'lost') known.timer.cancel()
+    this.#whereabouts.stop()
     for (const dial of [this.#home, ...[...this.#visits.values()].map((visit) => visit.dial)]) endDial(dial)
     this.#leaving?.close('goodbye', 'the endpoint is over')
     this.#endParting()
@@ -430,9 +394,7 @@ export class Homes {
   /** Whoever was reached there is asked for again at our home, where the directory is known. */
   #visitLost(node: string): void {
     this.#visits.delete(node)
-    for (const [address, known] of this.#known) {
-      if (known.is === 'at' && known.node === node) this.#loseSight(address)
-    }
+    this.#whereabouts.loseAllAt(node)
   }
 
   // ---- any ----
