@@ -1,12 +1,13 @@
 /**
  * `npm run setup`, also the first step of `npm test`: fetches what the tests need beside npm's
- * packages. Both Sparks go into .cache/; Debian packages are installed where we are root, else
- * a sentence says which are missing. Quiet when all is there.
+ * packages. Both Sparks and a Kubernetes client go into .cache/; Debian packages are installed
+ * where we are root, else a sentence says which are missing. Quiet when all is there.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { ensureSpark } from '../driver-agent/spark-home.ts'
 import { findProgram } from '../driver-agent/spawn.ts'
+import { installKubernetesPython } from '../test/helper/kubernetes-python.ts'
 import { testedSparks } from '../test/rows.ts'
 
 /** Program that a test starts → Debian package that has it. */
@@ -35,6 +36,8 @@ const pythonModules: Readonly<Record<string, string>> = {
 
 installPrograms()
 for (const version of testedSparks) await fetchSpark(version)
+const withoutKubernetes = await installKubernetesPython()
+if (withoutKubernetes !== undefined) say(withoutKubernetes)
 
 function installPrograms(): void {
   const missing = whatIsMissing()

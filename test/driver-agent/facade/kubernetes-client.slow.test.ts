@@ -4,7 +4,6 @@
  * Spark asks in a later version is likely to be answered as well.
  */
 import { execFile, spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { request } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -14,34 +13,11 @@ import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { makeCertificates } from '../../helper/certificates.ts'
 import { type FacadeWorld, startFacadeWorld, TOKEN } from '../../helper/facade.ts'
+import { installKubernetesPython, kubernetesPython } from '../../helper/kubernetes-python.ts'
 import { executorPod, exitedWord } from '../../helper/pods.ts'
 
 const run = promisify(execFile)
 const root = new URL('../../..', import.meta.url).pathname
-const clientVersion = '37.0.2'
-const venv = join(root, '.cache', `python-kubernetes-${clientVersion}`)
-const python = join(venv, 'bin', 'python')
-
-/** Undefined, or why there is no Python client. In CI that is a failure, here a skip. */
-async function installClient(): Promise<string | undefined> {
-  const imports = ['-c', 'import kubernetes.client']
-  if (
-    existsSync(python) &&
-    (await run(python, imports).then(
-      () => true,
-      () => false,
-    ))
-  )
-    return undefined
-  try {
-    await run('python3', ['-m', 'venv', '--clear', venv])
-    await run(python, ['-m', 'pip', 'install', '--quiet', `kubernetes==${clientVersion}`])
-    return undefined
-  } catch (error) {
-    if (process.env.CI) throw error
-    return `python3 cannot install kubernetes==${clientVersion}: ${(error as Error).message.split('\n')[0]}`
-  }
-}
 
 /** What the script wants done to pods. */
 function act(world: FacadeWorld, { do: what, names }: { do: string; names: string[] }): void {
@@ -60,7 +36,9 @@ function act(world: FacadeWorld, { do: what, names }: { do: string; names: strin
 describe('the Python client', () => {
   let missing: string | undefined
   beforeAll(async () => {
-    missing = await installClient()
+    missing = await installKubernetesPython()
+    // A skip elsewhere.
+    if (missing !== undefined && process.env.CI) throw new Error(missing)
   })
 
   it('creates, lists, selects, watches, patches and deletes', async ({ skip }) => {
@@ -70,7 +48,9 @@ describe('the Python client', () => {
     const ticking = setInterval(() => world.clock.pass(100), 100)
     onTestFinished(() => clearInterval(ticking))
     const script = new URL('python/client.py', import.meta.url).pathname
-    const child = spawn(python, [script, world.facade.url, TOKEN], { stdio: ['pipe', 'pipe', 'pipe'] })
+    const child = spawn(kubernetesPython, [script, world.facade.url, TOKEN], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
     onTestFinished(() => void child.kill('SIGKILL'))
     let errors = ''
     child.stderr.on('data', (text) => {
