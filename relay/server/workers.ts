@@ -80,10 +80,14 @@ export async function runWorkers(options: RelayOptions, context: CommandContext)
   }
   try {
     const ends = workers.map((worker) => worker.run())
+    // What failed first says why; the others end because they are told to, some before they can do so in order.
+    let firstCode = 0
     const failed = Promise.race(
       ends.map(async (end) => {
         const code = await end
-        if (code !== 0) for (const worker of workers) worker.stop('SIGTERM')
+        if (code === 0) return
+        if (firstCode === 0) firstCode = code
+        for (const worker of workers) worker.stop('SIGTERM')
       }),
     )
     const ready = Promise.all(workers.map((worker) => worker.ready))
@@ -92,8 +96,8 @@ export async function runWorkers(options: RelayOptions, context: CommandContext)
       const listening = workers.flatMap((worker) => worker.listening)
       process.stdout.write(`${JSON.stringify({ listening })}\n`)
     }
-    const codes = await Promise.all(ends)
-    return codes.find((code) => code !== 0) ?? 0
+    await Promise.all(ends)
+    return firstCode
   } finally {
     for (const signal of signals) process.off(signal, stopAll)
     if (options.lifeline) process.stdin.destroy()
