@@ -239,6 +239,8 @@ describe.each(sparkVersions)('the driver of Spark %s', (version) => {
     const pods = await world.posted(6, 30_000)
     const [running, ...pending] = pods as [PodObject, ...PodObject[]]
     world.run(running)
+    // The job is cancelled, so Spark wants none of them any more.
+    world.order('cancel')
     await until(
       'pending ones are deleted',
       () => world.asked.killed.length >= pending.length,
