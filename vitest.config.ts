@@ -35,7 +35,7 @@ export default defineConfig({
           name: 'sim',
           include: [sim],
           maxWorkers: 2, // two files that take as long, each busy all the time
-          testTimeout: 5 * minute,
+          testTimeout: 20 * minute,
           hookTimeout: minute,
           sequence: { groupOrder: 1 },
         },
