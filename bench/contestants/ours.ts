@@ -79,7 +79,7 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
   if (tls !== undefined) args.push('--tls-cert', tls.cert, '--tls-key', tls.key)
   const startRelay = async (more: readonly (string | number)[], socket: string): Promise<string> => {
     const listen = scheme === 'unix' ? `unix:${bed.dir}/${socket}` : '127.0.0.1:0'
-    const words = ['relay', '--announce', '--listen', listen, ...args, ...more]
+    const words = ['relay', '--announce', '--lifeline', '--listen', listen, ...args, ...more]
     const main = [...profileFlags(bed, 'relay'), join(at, 'cli/main.ts'), ...words]
     const relay = bed.start('relay', process.execPath, main, { stdio: 'pipes', env })
     const { listening } = await announcement<{ listening: string[] }>(bed, relay)

@@ -29,6 +29,14 @@ export class DiedError extends Error {
 
 const END_MS = 4_000
 
+/** Whatever is open when the bench is told to go: nothing that it started may outlive it. */
+const open = new Set<Testbed>()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    void Promise.all([...open].map((bed) => bed.close())).then(() => process.exit(1))
+  })
+}
+
 export class Testbed {
   readonly dir = mkdtempSync(join(tmpdir(), 'slr-bench-'))
   readonly #children: { role: Role; child: ChildProcess; name: string; log: string }[] = []
@@ -41,6 +49,7 @@ export class Testbed {
   constructor(options: { roundTripMs?: number | undefined; profileDir?: string | undefined } = {}) {
     this.roundTripMs = options.roundTripMs ?? -1
     this.profileDir = options.profileDir
+    open.add(this)
   }
 
   file(name: string, text: string, mode = 0o600): string {
@@ -153,6 +162,7 @@ export class Testbed {
 
   /** Ends what was started, newest first, and removes the files. */
   async close(): Promise<void> {
+    open.delete(this)
     const alive = this.#children.filter(({ child }) => child.exitCode === null && child.signalCode === null)
     await Promise.all(alive.reverse().map(({ child }) => endProcess(child)))
     rmSync(this.dir, { recursive: true, force: true })
