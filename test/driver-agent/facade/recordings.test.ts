@@ -151,3 +151,26 @@ describe.each(['3.5.7', '4.3.0'])('what Spark %s sent without decommissioning', 
     expect(world.pods.counts()).toMatchObject({ running: 0, stopping: posts.length })
   })
 })
+
+describe.each(['3.5.7', '4.3.0'])('what Spark %s sent to trim surplus pods', (version) => {
+  const recording = readRecording(`${version}-trim`)
+
+  it('stops those that are Pending, and leaves the one that runs', async () => {
+    const trimming = recording.filter(
+      ({ method, url }) => method === 'DELETE' && url.includes('fieldSelector=status.phase%3DPending'),
+    )
+    expect(trimming.length).toBeGreaterThan(0)
+    const world = await startFacadeWorld({ namespace: namespaceOf(recording) })
+    const posts = recording.filter(({ method }) => method === 'POST')
+    for (const post of posts) await readAll(await resend(world.facade.port, post))
+    const running = world.pods.get(world.asked.started[0]?.pod.name ?? '') as PodObject
+    world.run(running)
+    for (const call of trimming) {
+      const answer = await resend(world.facade.port, call)
+      expect(answer.statusCode).toBe(200)
+      answer.resume()
+    }
+    expect(world.pods.counts()).toMatchObject({ running: 1, starting: 0, pending: 0 })
+    expect(world.asked.killed).not.toContain(running.metadata.uid)
+  })
+})
