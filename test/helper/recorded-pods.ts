@@ -1,4 +1,4 @@
-/** Pods as Spark 3.5.7 and 4.3.0 asked for them, out of test/fixture/spark-requests/. */
+/** Pods as Spark 3.5.7 and 4.3.0 asked for them, out of test/fixture/recordings/. */
 import { readFileSync } from 'node:fs'
 import type { Pod } from '../../executor-shim/jvm-command.ts'
 
@@ -17,7 +17,7 @@ interface RecordedPod {
 
 /** The pods of all POST requests, as the agent hands them to a function. */
 export function recordedPods(version: RecordedVersion): readonly Pod[] {
-  const file = new URL(`../fixture/spark-requests/spark-${version}.jsonl`, import.meta.url)
+  const file = new URL(`../fixture/recordings/spark-${version}.jsonl`, import.meta.url)
   const requests = readFileSync(file, 'utf8').trim().split('\n')
   const bodies = requests
     .map((line) => JSON.parse(line) as { method: string; body?: RecordedPod })
