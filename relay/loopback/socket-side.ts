@@ -15,10 +15,9 @@ import {
   type SocketReader,
   type SocketReaderOptions,
 } from '../pipe/socket-reader.ts'
+import { isWorthCopying } from '../pipe/write-ledger.ts'
 import { HEADER_BYTES, type ResetReason } from '../wire/index.ts'
 
-/** A slice under this share of its slab is copied when it has to wait, or it would pin the rest. */
-const PIN_SHARE = 8
 /** Finished entries of the write queue are given back from so many on. */
 const COMPACT_AT = 256
 
@@ -98,12 +97,13 @@ export class SocketSide implements LocalSide {
     const { socket } = this
     const isQueued = socket.writableLength > 0
     this.#lengths.push(length)
-    if (isQueued && length < slab.bytes.length / PIN_SHARE) {
+    const slice = bytes.subarray(start, end)
+    if (isQueued && isWorthCopying(slice, slab)) {
       this.#slabs.push(undefined)
-      socket.write(Buffer.from(bytes.subarray(start, end)), this.#handleWritten)
+      socket.write(Buffer.from(slice), this.#handleWritten)
       return
     }
-    socket.write(bytes.subarray(start, end), this.#handleWritten)
+    socket.write(slice, this.#handleWritten)
     if (socket.writableLength === 0)
       this.#slabs.push(undefined) // the kernel has all of it
     else {

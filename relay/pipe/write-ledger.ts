@@ -1,6 +1,6 @@
 /**
  * Which slabs the writes of one pipe still need, oldest first: one entry a write, taken off when
- * the kernel has it. Used by the pipes of this folder.
+ * the kernel has it. Used by the pipes of this folder; loopback's sockets share its rule of copying.
  */
 import type { Slab } from './slab.ts'
 

@@ -1,7 +1,7 @@
 /**
  * Where a new endpoint should be at home: the better of two random relays, as they told of
  * themselves through the directory. Two choices instead of the best of all, so that a thousand
- * functions that come at once do not all run to the same one. Pure; used by node.ts.
+ * functions that come at once do not all run to the same one. Pure; used by admission.ts.
  */
 import type { NodeRecord } from '../directory/directory.ts'
 import type { TrafficClass } from '../wire/control.ts'

@@ -1,6 +1,6 @@
 /**
  * What a relay knows of one address in one class: whether it is at home here, who waits for it,
- * and who wants to hear when it is given up. Plain state; node.ts moves it.
+ * and who wants to hear when it is given up. Plain state; residents.ts moves it.
  */
 
 import type { Lease } from '../directory/directory.ts'
@@ -47,10 +47,5 @@ export class Residence {
     const watched = this.watchers.get(link)
     if (watched === undefined) this.watchers.set(link, new Set([incarnation]))
     else watched.add(incarnation)
-  }
-
-  /** Nobody waits and nobody is here. */
-  get isIdle(): boolean {
-    return this.state.is === 'missing' && this.parked.size === 0 && this.watchers.size === 0
   }
 }
