@@ -10,6 +10,7 @@ import { type RelayError, type ResetReason, violation } from '../wire/errors.ts'
 import { FrameType } from '../wire/header.ts'
 import { Acceptor, type AcceptorHost } from './acceptor.ts'
 import { CreditBudget, SendBudget } from './credit.ts'
+import { FairRate, type RoundTrip, UNKNOWN_ROUND_TRIP_MS } from './fair-rate.ts'
 import { Homes } from './homes.ts'
 import type { Link } from './link.ts'
 import { Opener } from './opener.ts'
@@ -29,8 +30,6 @@ import type {
 /** starting: never attached yet. attached, detached: with and without a home link. closing: streams finish. over: nothing goes on. */
 export type EndpointState = 'starting' | 'attached' | 'detached' | 'closing' | 'over'
 
-/** A round trip assumed until one was measured, ms: too high only delays the first growth of a window. */
-const ASSUMED_ROUND_TRIP_MS = 1_000
 /** A stream that nothing came for in this time gives credit back to one that is starved, ms. */
 const IDLE_CREDIT_MS = 200
 
@@ -54,6 +53,8 @@ export class Endpoint implements StreamHost {
   readonly #waiting = new Set<Stream>()
   #lastReclaimMs = -1_000
   readonly #peers = new Map<string, PeerTraffic>()
+  readonly #fairRate = new FairRate()
+  readonly #roundTrips = new Map<string, RoundTrip>()
   readonly #resets: Partial<Record<ResetReason, number>> = {}
   #replayedBytes = 0
   #whenClosed: (() => void) | undefined
@@ -82,7 +83,7 @@ export class Endpoint implements StreamHost {
     const refusal = (): ResetReason | undefined => this.#refusal
     return {
       incarnation: this.#options.incarnation,
-      makeStream: (identity, limit) => new Stream(this, identity, this.#receiveHalf(), limit),
+      makeStream: (identity, limit) => new Stream(this, identity, this.#receiveHalf(identity.peer), limit),
       get refusal() {
         return refusal()
       },
@@ -105,7 +106,7 @@ export class Endpoint implements StreamHost {
     const stream = new Stream(
       this,
       { isOpener: true, id: this.#nextId, peer: to, port },
-      this.#receiveHalf(),
+      this.#receiveHalf(to),
       0,
     )
     this.#nextId += 1
@@ -371,8 +372,20 @@ export class Endpoint implements StreamHost {
     return size > maxStreams || size * floorBytes > 16 * receiveBudgetBytes ? 'overloaded' : undefined
   }
 
-  #receiveHalf(): ReceiveHalf {
+  #receiveHalf(peer: string): ReceiveHalf {
+    let roundTrip = this.#roundTrips.get(peer)
+    if (roundTrip === undefined) {
+      roundTrip = { ms: UNKNOWN_ROUND_TRIP_MS }
+      this.#roundTrips.set(peer, roundTrip)
+    }
     const { floorBytes, initialWindowBytes, maxWindowBytes } = this.limits
-    return new ReceiveHalf(this.credit, floorBytes, initialWindowBytes, maxWindowBytes, ASSUMED_ROUND_TRIP_MS)
+    return new ReceiveHalf(
+      this.credit,
+      this.#fairRate,
+      floorBytes,
+      initialWindowBytes,
+      maxWindowBytes,
+      roundTrip,
+    )
   }
 }

@@ -7,12 +7,20 @@
  */
 import { violation } from '../wire/errors.ts'
 import type { CreditBudget } from './credit.ts'
+import { type FairRate, type RoundTrip, UNKNOWN_ROUND_TRIP_MS } from './fair-rate.ts'
 
 /**
  * On a fast network a busy event loop, not the wire, is the round trip: with the measured
  * 0.3 ms a window would stay so small that each turn of the loop empties it.
  */
 const LEAST_ROUND_TRIP_MS = 4
+
+/**
+ * Least stretch over which a stream's speed is taken, ms. Bytes come in bursts, as processes get
+ * their turns: over one round trip of 6 ms some streams seemed four times as fast as they were,
+ * got four times the window, and kept it.
+ */
+const LEAST_STRETCH_MS = 50
 
 /**
  * A window is acknowledged and renewed in so many parts. With two, bytes that come in large pieces
@@ -42,22 +50,33 @@ export class ReceiveHalf {
   #charged = 0
   /** RECLAIM was sent with this limit and not answered; -1: none. */
   #reclaiming = -1
-  /** Smallest time from a grant to the first byte beyond the old limit: at least a round trip, ms. */
-  #roundTripMs: number
+  /** Smallest time from a grant to the first byte beyond the old limit. */
+  readonly #roundTrip: RoundTrip
   #grantedAtMs = 0
   #grantedFrom = 0
   /** A stretch of delivery, for the rate. */
   #stretchStartMs = 0
   #stretchStartAt = 0
   #lastDataMs = 0
+  readonly #fairRate: FairRate
+  /** The stretch of #fairRate in which this stream was counted. */
+  #countedIn = 0
 
-  /** `window`: bytes to begin with; `roundTripMs`: measured while opening, or a guess that is too high. */
-  constructor(budget: CreditBudget, floor: number, window: number, maxWindow: number, roundTripMs: number) {
+  /** `window`: bytes to begin with; `roundTrip`: to the peer, a guess that is too high until one was measured. */
+  constructor(
+    budget: CreditBudget,
+    fairRate: FairRate,
+    floor: number,
+    window: number,
+    maxWindow: number,
+    roundTrip: RoundTrip,
+  ) {
     this.#budget = budget
+    this.#fairRate = fairRate
     this.#floor = floor
     this.#window = Math.max(floor, window)
     this.#maxWindow = Math.max(floor, maxWindow)
-    this.#roundTripMs = roundTripMs
+    this.#roundTrip = roundTrip
     this.#limit = 0
     this.#raise(this.#window, 1)
   }
@@ -100,7 +119,7 @@ export class ReceiveHalf {
 
   /** A better figure for the round trip, ms. */
   noteRoundTrip(ms: number): void {
-    if (ms < this.#roundTripMs) this.#roundTripMs = ms
+    if (ms < this.#roundTrip.ms) this.#roundTrip.ms = ms
   }
 
   /**
@@ -136,6 +155,7 @@ export class ReceiveHalf {
   /** `bytes` more have left for the local program. */
   markDelivered(bytes: number): void {
     this.#delivered += bytes
+    this.#countedIn = this.#fairRate.add(bytes, this.#countedIn)
     if (this.#delivered > this.#received) throw new Error('delivered more than was received')
     this.#settle()
   }
@@ -209,6 +229,7 @@ export class ReceiveHalf {
       this.#settle()
     }
     this.#grantedAtMs = 0
+    this.#roundTrip.ms = UNKNOWN_ROUND_TRIP_MS // of the old way; the new one may be longer
     // The sender takes `received` for acknowledged, so a FIN_ACK must be said again, an ACK need not.
     if (this.#finAckSent) this.#finAckSent = false
     return { received: this.#received, limit: this.#limit }
@@ -224,13 +245,14 @@ export class ReceiveHalf {
 
   /** Window towards 2 x rate x round trip: a sender that the window holds back doubles it each round trip. */
   #tune(nowMs: number): void {
-    const roundTripMs = Math.max(this.#roundTripMs, LEAST_ROUND_TRIP_MS)
+    const roundTripMs = Math.max(this.#roundTrip.ms, LEAST_ROUND_TRIP_MS)
     const elapsed = nowMs - this.#stretchStartMs
-    if (elapsed < roundTripMs) return
+    if (elapsed < Math.max(2 * roundTripMs, LEAST_STRETCH_MS)) return
     const delivered = this.#delivered - this.#stretchStartAt
     // A stretch that began before a pause says nothing of the speed now.
     if (elapsed < 4 * roundTripMs + 100) {
-      const target = Math.ceil((2 * delivered * roundTripMs) / elapsed)
+      const bytesAMs = Math.max(delivered / elapsed, this.#fairRate.share(nowMs))
+      const target = Math.ceil(2 * bytesAMs * roundTripMs)
       if (target > this.#window) this.#window = Math.min(target, this.#maxWindow)
     }
     this.#stretchStartMs = nowMs

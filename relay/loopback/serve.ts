@@ -18,7 +18,8 @@ export interface ServeOptions {
   readonly serves: readonly ServePort[]
   /** Our own address: where the program listens when there is no ::1. */
   readonly own: string
-  readonly pool: SlabPool
+  /** Where the next local socket's read buffers come from. */
+  readonly pool: () => SlabPool
   readonly clock: Clock
   /** Each side made, until its socket closes. */
   readonly sides: Set<SocketSide>
@@ -43,7 +44,7 @@ export class Server {
       return
     }
     const { pool, clock, sides, dialTimeoutMs = DIAL_TIMEOUT_MS } = this.#options
-    const side = SocketSide.dialled(target.host, target.port, pool)
+    const side = SocketSide.dialled(target.host, target.port, pool())
     const { socket } = side
     sides.add(side)
     socket.once('close', () => sides.delete(side))
