@@ -4,7 +4,7 @@
  * what the machine gives.
  * Rivals: HAProxy, rathole, yamux, bore, ssh, wstunnel. They know no classes.
  * Answer: p50, p99 and the longest, ms; what the bulk streams moved meanwhile.
- * Fails when p50 is over 1 ms or p99 over 0.5 × HAProxy's.
+ * Fails when p50 is over 1 ms or p99 over 0.5 × HAProxy's; with a relay process a class, and with one for both.
  */
 import { type Bench, limitGoal, ratioGoal } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
@@ -30,7 +30,25 @@ export const rpcBulk: Bench = {
     return { ...sample, p50Ms: ms('p50Us'), p99Ms: ms('p99Us'), maxMs: ms('maxUs') }
   },
   judge: (rows) => [
-    limitGoal(rows, { says: 'p50 ≤ 1 ms', key: 'p50Ms', atMost: 1 }),
-    ratioGoal(rows, { says: 'p99 ≤ 0.5 × HAProxy', key: 'p99Ms', rival: 'haproxy', atMost: 0.5 }),
+    limitGoal(rows, {
+      says: 'p50 ≤ 1 ms, a relay process a class',
+      key: 'p50Ms',
+      ours: 'ours-apart',
+      atMost: 1,
+    }),
+    ratioGoal(rows, {
+      says: 'p99 ≤ 0.5 × HAProxy, a relay process a class',
+      key: 'p99Ms',
+      ours: 'ours-apart',
+      rival: 'haproxy',
+      atMost: 0.5,
+    }),
+    limitGoal(rows, { says: 'p50 ≤ 1 ms, one relay process for both classes', key: 'p50Ms', atMost: 1 }),
+    ratioGoal(rows, {
+      says: 'p99 ≤ 0.5 × HAProxy, one relay process for both classes',
+      key: 'p99Ms',
+      rival: 'haproxy',
+      atMost: 0.5,
+    }),
   ],
 }
