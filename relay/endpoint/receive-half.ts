@@ -13,7 +13,7 @@ import { type FairRate, type RoundTrip, UNKNOWN_ROUND_TRIP_MS } from './fair-rat
  * On a fast network a busy event loop, not the wire, is the round trip: with the measured
  * 0.3 ms a window would stay so small that each turn of the loop empties it.
  */
-const LEAST_ROUND_TRIP_MS = 4
+const LEAST_ROUND_TRIP_MS = 6
 
 /**
  * Least stretch over which a stream's speed is taken, ms. Bytes come in bursts, as processes get
@@ -120,6 +120,15 @@ export class ReceiveHalf {
   /** A better figure for the round trip, ms. */
   noteRoundTrip(ms: number): void {
     if (ms < this.#roundTrip.ms) this.#roundTrip.ms = ms
+  }
+
+  /**
+   * The peer hears now that it may send: its first byte comes a round trip later, and before there is
+   * a queue of bytes that would be measured with it.
+   */
+  noteFirstGrant(nowMs: number): void {
+    this.#grantedAtMs = nowMs
+    this.#grantedFrom = 0
   }
 
   /**

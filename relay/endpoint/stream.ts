@@ -161,7 +161,9 @@ export class Stream implements StreamHandle {
   /** The local side is there (opener: from the start; acceptor: it accepted). */
   accept(local: LocalSide): void {
     this.#local = local
-    if (this.#state.is === 'pending' && !this.isOpener) this.#state = { is: 'open' }
+    if (this.#state.is !== 'pending' || this.isOpener) return
+    this.#state = { is: 'open' }
+    this.receive.noteFirstGrant(this.#host.now())
   }
 
   /** OPENED, or a RESUME of a stream whose OPEN was never answered. */
