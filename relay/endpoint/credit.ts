@@ -8,11 +8,25 @@ const LEAST_GRANT_BYTES = 4096
 
 /** Credit beyond the floors. What is taken must be given back: a test sees it at zero in the end. */
 export class CreditBudget {
-  readonly totalBytes: number
+  #totalBytes: number
   #usedBytes = 0
 
   constructor(totalBytes: number) {
-    this.totalBytes = totalBytes
+    this.#totalBytes = totalBytes
+  }
+
+  get totalBytes(): number {
+    return this.#totalBytes
+  }
+
+  /** No more than this from now on: what a relay queues for a link of ours, bytes. Never grows again. */
+  capTo(bytes: number): void {
+    this.#totalBytes = Math.min(this.#totalBytes, bytes)
+  }
+
+  /** More is out than may be now. */
+  get isOverdrawn(): boolean {
+    return this.#usedBytes > this.#totalBytes
   }
 
   get usedBytes(): number {
@@ -24,8 +38,8 @@ export class CreditBudget {
    * the first streams of many do not leave the later ones with nothing.
    */
   take(bytes: number): number {
-    const free = this.totalBytes - this.#usedBytes
-    const granted = Math.min(bytes, Math.floor(free / 2))
+    const free = this.#totalBytes - this.#usedBytes
+    const granted = Math.max(0, Math.min(bytes, Math.floor(free / 2)))
     if (granted < bytes && granted < LEAST_GRANT_BYTES) return 0
     this.#usedBytes += granted
     return granted

@@ -224,6 +224,8 @@ export class Endpoint implements StreamHost {
 
   #linkUp(link: Link, isHome: boolean): void {
     if (isHome && this.#state !== 'closing') this.#state = 'attached'
+    // Credit of all streams together stays below what the relay queues for any one link of ours.
+    if (link.state.is === 'up') this.credit.capTo(link.state.welcome.maxQueuedBytes)
     const waiting: Stream[] = []
     for (const stream of this.#streams.opened.values()) {
       if (stream.route.is === 'down' && this.#homes.linkTo(stream.peer) === link) waiting.push(stream)

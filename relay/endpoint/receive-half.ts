@@ -237,6 +237,11 @@ export class ReceiveHalf {
       this.#reclaiming = -1
       this.#settle()
     }
+    // The sender goes on from `received`, so what it has not used may be taken back.
+    if (this.#budget.isOverdrawn && this.#state === 'open') {
+      this.#limit = Math.max(this.#received, this.#delivered + this.#floor)
+      this.#settle()
+    }
     this.#grantedAtMs = 0
     this.#roundTrip.ms = UNKNOWN_ROUND_TRIP_MS // of the old way; the new one may be longer
     // The sender takes `received` for acknowledged, so a FIN_ACK must be said again, an ACK need not.

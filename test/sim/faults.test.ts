@@ -367,3 +367,29 @@ describe('what once went wrong', () => {
     await runPlan(plan)
   })
 })
+
+describe('what a relay queues for one link', () => {
+  it('is never more than it has announced, though the endpoint has a larger budget', async () => {
+    const world = new World({ relayLimits: { linkQueueBytes: 512 * 1024 } })
+    const limits = { initialWindowBytes: 1024 * 1024, receiveBudgetBytes: 32 * 1024 * 1024, ackDelayMs: 5 }
+    const alice = world.endpoint({ address: '127.64.0.1', limits })
+    const bob = world.endpoint({ address: '127.64.0.2', limits })
+    await world.pass(200)
+    const talks = Array.from({ length: 6 }, () =>
+      world.talk(
+        alice,
+        bob.address,
+        { ...chatty, writes: 400, pieceBytes: 10_000, pauseMs: 0 },
+        { ...patient, readDelayMs: 50 },
+      ),
+    )
+    let most = 0
+    for (let step = 0; step < 200; step += 1) {
+      await world.pass(10)
+      most = Math.max(most, bob.endpoint.credit.usedBytes)
+    }
+    expect(most).toBeLessThanOrEqual(512 * 1024)
+    expect(most).toBeGreaterThan(0)
+    expect(talks.every(({ opener }) => opener.fault === undefined)).toBe(true)
+  })
+})
