@@ -6,7 +6,8 @@
 import type { Pipe } from '../pipe/pipe.ts'
 import type { Slab } from '../pipe/slab.ts'
 import type { Clock, Timer } from '../time/clock.ts'
-import { Pulse } from '../time/pulse.ts'
+import { Pulse, pulsePeriod } from '../time/pulse.ts'
+import { Rounds } from '../time/rounds.ts'
 import {
   decodeMoved,
   decodeWelcome,
@@ -311,19 +312,17 @@ export class Link implements FrameHandler<Slab> {
       )
     }
     this.#decoder.allowAll()
-    const pulse = new Pulse(
-      this.#clock,
-      Math.min(this.#tuning.keepaliveMs, welcome.keepaliveMs),
-      Math.max(this.#tuning.silenceMs, 2 * welcome.keepaliveMs),
-      {
-        keepalive: () => this.sendSignal(FrameType.ping, 0, 0),
-        silent: () =>
-          this.#close(
-            new RelayError('silent', `nothing came from ${this.url} for ${this.#tuning.silenceMs} ms`),
-            true,
-          ),
-      },
-    )
+    const keepaliveMs = Math.min(this.#tuning.keepaliveMs, welcome.keepaliveMs)
+    const silenceMs = Math.max(this.#tuning.silenceMs, 2 * welcome.keepaliveMs)
+    const rounds = new Rounds(this.#clock, pulsePeriod(keepaliveMs, silenceMs), 1)
+    const pulse = new Pulse(this.#clock, rounds, keepaliveMs, silenceMs, {
+      keepalive: () => this.sendSignal(FrameType.ping, 0, 0),
+      silent: () =>
+        this.#close(
+          new RelayError('silent', `nothing came from ${this.url} for ${this.#tuning.silenceMs} ms`),
+          true,
+        ),
+    })
     this.#state = { is: 'up', welcome, pulse }
     this.#events.up(this)
   }

@@ -32,7 +32,7 @@ export class SocketPipe implements Pipe {
   /** For who made the pipe: to wait for the connection. */
   readonly socket: Socket
   readonly #reader: SocketReader
-  readonly #onEstablished: ((trafficClass: TrafficClass) => void) | undefined
+  #onEstablished: ((trafficClass: TrafficClass) => void) | undefined
   readonly #ledger = new WriteLedger()
   #state: State = 'idle'
   #events: PipeEvents | undefined
@@ -55,8 +55,8 @@ export class SocketPipe implements Pipe {
       this.#error = error
     })
     // The other side ends a link as a whole: what we still have for it, it will not read.
-    socket.on('end', () => socket.destroy())
-    socket.once('close', this.#handleClose)
+    socket.on('end', destroyIt)
+    socket.on('close', this.#handleClose)
   }
 
   get queuedBytes(): number {
@@ -114,7 +114,9 @@ export class SocketPipe implements Pipe {
   }
 
   established(trafficClass: TrafficClass): void {
-    this.#onEstablished?.(trafficClass)
+    const tell = this.#onEstablished
+    this.#onEstablished = undefined
+    tell?.(trafficClass)
   }
 
   end(): void {
@@ -157,4 +159,9 @@ export class SocketPipe implements Pipe {
     this.#ledger.clear()
     this.#events?.closed(this.#error)
   }
+}
+
+/** One function for all sockets, not a closure each. */
+function destroyIt(this: Socket): void {
+  this.destroy()
 }

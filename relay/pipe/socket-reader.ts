@@ -152,7 +152,7 @@ class OnReadReader implements SocketReader {
     this.#socket = socket
     socket.pause()
     // Not before: until its handle is closed, the kernel may still write into what is armed.
-    socket.once('close', () => {
+    socket.on('close', () => {
       this.#state = 'over'
       this.#own?.release()
       this.#own = undefined

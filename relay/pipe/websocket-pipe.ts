@@ -36,7 +36,7 @@ export class WebSocketPipe implements Pipe {
   readonly name: string
   readonly #webSocket: WebSocket
   readonly #socket: Duplex
-  readonly #onEstablished: ((trafficClass: TrafficClass) => void) | undefined
+  #onEstablished: ((trafficClass: TrafficClass) => void) | undefined
   readonly #ledger = new WriteLedger()
   #state: State = 'idle'
   #events: PipeEvents | undefined
@@ -113,7 +113,9 @@ export class WebSocketPipe implements Pipe {
   }
 
   established(trafficClass: TrafficClass): void {
-    this.#onEstablished?.(trafficClass)
+    const tell = this.#onEstablished
+    this.#onEstablished = undefined
+    tell?.(trafficClass)
   }
 
   end(): void {

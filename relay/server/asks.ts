@@ -105,7 +105,7 @@ export class Asks {
           const waiting = [...residence.parked]
           const staying = new Set(this.#sendHome(residence.address, waiting))
           for (const end of waiting) {
-            if (!staying.has(end) && residence.parked.delete(end)) this.#context.metrics.parkedOpens -= 1
+            if (!staying.has(end) && residence.unpark(end)) this.#context.metrics.parkedOpens -= 1
           }
         },
       )

@@ -153,7 +153,7 @@ export class Front {
         return arrival.isSecure ? readByEvents(socket, readerOptions) : readAccepted(socket, readerOptions)
       },
       first,
-      onEstablished: (trafficClass) => this.#establish(arrival, trafficClass),
+      onEstablished: this.#establisherOf(arrival),
     })
     this.#handOver(arrival, pipe, pipe.socket)
   }
@@ -165,7 +165,7 @@ export class Front {
       name: nameOf(arrival, 'ws over '),
       webSocket,
       socket,
-      onEstablished: (trafficClass) => this.#establish(arrival, trafficClass),
+      onEstablished: this.#establisherOf(arrival),
     })
     this.#handOver(arrival, pipe, socket)
   }
@@ -173,17 +173,29 @@ export class Front {
   #handOver(arrival: Arrival, pipe: Pipe, socket: Duplex): void {
     arrival.socket = socket
     arrival.halfOpen.handOver()
-    socket.once('close', () => arrival.halfOpen.settle())
+    socket.on('close', arrival.halfOpen.settle)
     this.#options.node.accept(pipe, arrival.remote)
   }
 
-  #establish(arrival: Arrival, trafficClass: TrafficClass): void {
-    arrival.halfOpen.settle()
-    if (trafficClass !== 'urgent') return
-    this.#urgentLinks += 1
-    arrival.socket.once('close', () => {
-      this.#urgentLinks -= 1
-    })
+  /**
+   * What to do once a link said who it is. Made here, not where the pipe is: a closure keeps all
+   * that its siblings need, and that includes the husk of the accepted socket.
+   */
+  #establisherOf(arrival: Arrival): (trafficClass: TrafficClass) => void {
+    return (trafficClass) => {
+      const { halfOpen, socket } = arrival
+      halfOpen.settle()
+      // From here on nothing holds the arrival: a link costs what it needs itself.
+      socket.off('close', halfOpen.settle)
+      if (trafficClass !== 'urgent') return
+      this.#urgentLinks += 1
+      socket.on('close', this.#forgetUrgent)
+    }
+  }
+
+  /** One function for all of them. */
+  readonly #forgetUrgent = (): void => {
+    this.#urgentLinks -= 1
   }
 
   /** Bulk gives way in its event loop as long as urgent links share it. */
@@ -195,7 +207,7 @@ export class Front {
       return
     }
     this.#inHttp.set(socket, arrival)
-    socket.once('close', () => arrival.halfOpen.settle())
+    socket.on('close', arrival.halfOpen.settle)
     socket.unshift(first)
     this.#http.emit('connection', socket)
     socket.resume()

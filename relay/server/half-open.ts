@@ -22,8 +22,8 @@ export type HalfOpenEnd = 'slow' | 'too-many' | 'too-many-remote'
 export interface HalfOpen {
   /** The node has it now, and closes it by itself at its own deadline, telling why. */
   handOver(): void
-  /** Idempotent. */
-  settle(): void
+  /** Idempotent. Needs no `this`: a listener can be taken off again. */
+  readonly settle: () => void
 }
 
 /** A node closes late handshakes itself and says so in a frame; this much later nobody waits for that. */

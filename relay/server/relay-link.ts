@@ -3,10 +3,10 @@
  * labels are rewritten in place, and what goes to one other link leaves as one slice of the
  * read buffer. No payload byte is copied; work is O(1) a frame. Driven by node.ts.
  */
-import type { Pipe } from '../pipe/pipe.ts'
+import type { Pipe, PipeEvents } from '../pipe/pipe.ts'
 import type { Slab } from '../pipe/slab.ts'
 import type { Clock, Timer } from '../time/clock.ts'
-import type { Pulse } from '../time/pulse.ts'
+import type { Pulse, PulseEvents } from '../time/pulse.ts'
 import { encodeSignal, encodeText, type TrafficClass } from '../wire/control.ts'
 import { FrameDecoder, type FrameHandler } from '../wire/decode.ts'
 import {
@@ -69,13 +69,18 @@ export interface LinkHost {
   reportFault(error: unknown): void
 }
 
-export class RelayLink implements FrameHandler<Slab> {
+/** What all links have that no label was opened on: an empty Map each would be a tenth of an idle link. Never written to. */
+const noEnds = new Map<number, RouteEnd>()
+
+// It is itself what its pipe, its decoder and its pulse call: objects and closures for that, a set
+// a link, would be a tenth of an idle one again.
+export class RelayLink implements FrameHandler<Slab>, PipeEvents, PulseEvents {
   state: RelayLinkState
   readonly pipe: Pipe
   readonly remote: string
   readonly node: LinkHost
   readonly #decoder = new FrameDecoder<Slab>()
-  readonly #ends = new Map<number, RouteEnd>()
+  #ends = noEnds
   #nextLabel = 2
   #highestRemoteLabel = 0
   #class: TrafficClass = 'bulk'
@@ -102,12 +107,7 @@ export class RelayLink implements FrameHandler<Slab> {
       this.close(new RelayError('timeout', `no valid HELLO within ${limits.handshakeMs} ms`)),
     )
     this.state = { is: 'greeting', timer }
-    pipe.start({
-      data: (slab, start, end) => this.#read(slab, start, end),
-      drained: () => {},
-      closed: (reason) =>
-        this.lost(new RelayError('silent', reason === undefined ? 'the connection ended' : reason.message)),
-    })
+    pipe.start(this)
   }
 
   /** Only in state `up`. */
@@ -138,15 +138,19 @@ export class RelayLink implements FrameHandler<Slab> {
     }
     this.#highestRemoteLabel = label
     const end = new RouteEnd(this, label, ask)
-    this.#ends.set(label, end)
+    this.#addEnd(end)
     return end
   }
   /** A label of ours towards the endpoint. */
   giveLabel(): RouteEnd {
     const end = new RouteEnd(this, this.#nextLabel)
     this.#nextLabel += 2
-    this.#ends.set(end.label, end)
+    this.#addEnd(end)
     return end
+  }
+  #addEnd(end: RouteEnd): void {
+    if (this.#ends === noEnds) this.#ends = new Map()
+    this.#ends.set(end.label, end)
   }
   get canOpen(): boolean {
     return this.#ends.size < this.node.limits.maxStreams && this.#nextLabel < MAX_LABEL - 1
@@ -171,7 +175,8 @@ export class RelayLink implements FrameHandler<Slab> {
 
   // ---- receiving ----
 
-  #read(slab: Slab, start: number, end: number): void {
+  /** For the pipe, as the next two. */
+  data(slab: Slab, start: number, end: number): void {
     if (this.state.is === 'over') return
     if (this.state.is === 'up') this.state.pulse.received(this.node.clock.now())
     this.node.beginBatch()
@@ -189,6 +194,21 @@ export class RelayLink implements FrameHandler<Slab> {
     } finally {
       this.node.endBatch()
     }
+  }
+
+  drained(): void {}
+
+  closed(reason: Error | undefined): void {
+    this.lost(new RelayError('silent', reason === undefined ? 'the connection ended' : reason.message))
+  }
+
+  /** For the pulse, as the next one. */
+  keepalive(): void {
+    this.send(encodeSignal(FrameType.ping, 0, 0))
+  }
+
+  silent(): void {
+    this.close(new RelayError('silent', `nothing came for ${this.node.limits.silenceMs} ms`))
   }
 
   handleData(

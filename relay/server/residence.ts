@@ -23,15 +23,17 @@ export type ResidenceState =
       readonly grace: Timer
     }
 
+const none: ReadonlySet<RouteEnd> = new Set()
+const nobody: ReadonlyMap<RelayLink, Set<string>> = new Map()
+
 export class Residence {
   readonly app: string
   readonly address: string
   readonly class: TrafficClass
   state: ResidenceState
-  /** OPENs and RESUMEs that wait for it. */
-  readonly parked = new Set<RouteEnd>()
-  /** Links to tell when an incarnation is given up. */
-  readonly watchers = new Map<RelayLink, Set<string>>()
+  // Nearly always nobody waits or watches: both are made for the first who does.
+  #parked: Set<RouteEnd> | undefined
+  #watchers: Map<RelayLink, Set<string>> | undefined
   /** How often it was looked for in the directory and found elsewhere, since the last `watch`. */
   looks = 0
 
@@ -42,10 +44,41 @@ export class Residence {
     this.state = state
   }
 
+  /** OPENs and RESUMEs that wait for it. */
+  get parked(): ReadonlySet<RouteEnd> {
+    return this.#parked ?? none
+  }
+  park(end: RouteEnd): void {
+    this.#parked ??= new Set()
+    this.#parked.add(end)
+  }
+  /** False: it did not wait here. */
+  unpark(end: RouteEnd): boolean {
+    return this.#parked?.delete(end) ?? false
+  }
+  /** All that wait, who then wait no more. */
+  takeParked(): readonly RouteEnd[] {
+    const parked = [...this.parked]
+    this.#parked = undefined
+    return parked
+  }
+
+  /** Links to tell when an incarnation is given up, with those that they watch. */
+  get watchers(): ReadonlyMap<RelayLink, Set<string>> {
+    return this.#watchers ?? nobody
+  }
   watch(link: RelayLink, incarnation: string): void {
     this.looks = 0
-    const watched = this.watchers.get(link)
-    if (watched === undefined) this.watchers.set(link, new Set([incarnation]))
+    this.#watchers ??= new Map()
+    const watched = this.#watchers.get(link)
+    if (watched === undefined) this.#watchers.set(link, new Set([incarnation]))
     else watched.add(incarnation)
+  }
+  unwatch(link: RelayLink): void {
+    this.#watchers?.delete(link)
+  }
+  /** They have been told. */
+  forgetWatchers(): void {
+    this.#watchers = undefined
   }
 }

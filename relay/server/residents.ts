@@ -86,26 +86,25 @@ export class Residents {
         if (incarnation !== who.incarnation) watcher.send(encodeGone({ address: who.address, incarnation }))
       }
     }
-    residence.watchers.clear()
+    residence.forgetWatchers()
     this.#context.log.info(
       { app: who.app, address: who.address, class: who.class, epoch: lease.epoch },
       'attached',
     )
-    const parked = [...residence.parked]
-    residence.parked.clear()
+    const parked = residence.takeParked()
     this.#context.metrics.parkedOpens -= parked.length
     this.#joining.joinAll(parked, residence)
   }
 
   park(residence: Residence, ends: readonly RouteEnd[]): void {
-    for (const end of ends) residence.parked.add(end)
+    for (const end of ends) residence.park(end)
     this.#context.metrics.parkedOpens += ends.length
   }
 
   unpark(end: RouteEnd, app: string, trafficClass: TrafficClass): void {
     if (end.ask === undefined) return
     const residence = this.get(app, end.ask.to, trafficClass)
-    if (residence?.parked.delete(end)) this.#context.metrics.parkedOpens -= 1
+    if (residence?.unpark(end) === true) this.#context.metrics.parkedOpens -= 1
     end.ask = undefined
   }
 
@@ -238,10 +237,9 @@ export class Residents {
         incarnations.delete(incarnation)
         watcher.send(encodeGone({ address: residence.address, incarnation }))
       }
-      if (incarnations.size === 0) residence.watchers.delete(watcher)
+      if (incarnations.size === 0) residence.unwatch(watcher)
     }
-    const parked = [...residence.parked]
-    residence.parked.clear()
+    const parked = residence.takeParked()
     this.#context.metrics.parkedOpens -= parked.length
     if (residence.watchers.size === 0 || residence.looks >= MAX_LOOKS) {
       this.#residences.delete(residenceKey(residence.app, residence.address, residence.class))

@@ -8,6 +8,7 @@
  * and a verdict needs one finished poll of the sockets after the deadline.
  */
 import type { Clock, Timer } from './clock.ts'
+import type { Member, Rounds } from './rounds.ts'
 
 /** A tick this late means that we slept, ms. */
 const LATE_MS = 1_000
@@ -19,29 +20,34 @@ export interface PulseEvents {
   silent(): void
 }
 
-export class Pulse {
+/** How often pulses of these times are looked at, ms: what their Rounds are made with. */
+export function pulsePeriod(keepaliveMs: number, silenceMs: number): number {
+  return Math.max(5, Math.min(keepaliveMs / 2, silenceMs / 6))
+}
+
+export class Pulse implements Member {
   readonly #clock: Clock
+  readonly #rounds: Rounds
   readonly #keepaliveMs: number
   readonly #silenceMs: number
   readonly #events: PulseEvents
-  readonly #tickMs: number
   #lastReceivedMs: number
   #lastSentMs: number
-  #expectedTickMs: number
-  #timer: Timer
+  /** While a verdict of silence waits for the poll. */
+  #verdict: Timer | undefined
+  seat = -1
 
-  /** Both in ms; `silenceMs` should be about three times `keepaliveMs`. */
-  constructor(clock: Clock, keepaliveMs: number, silenceMs: number, events: PulseEvents) {
+  /** Both in ms; `silenceMs` should be about three times `keepaliveMs`. `rounds`: of pulsePeriod(). */
+  constructor(clock: Clock, rounds: Rounds, keepaliveMs: number, silenceMs: number, events: PulseEvents) {
     this.#clock = clock
+    this.#rounds = rounds
     this.#keepaliveMs = keepaliveMs
     this.#silenceMs = silenceMs
     this.#events = events
-    this.#tickMs = Math.max(5, Math.min(keepaliveMs / 2, silenceMs / 6))
     const now = clock.now()
     this.#lastReceivedMs = now
     this.#lastSentMs = now
-    this.#expectedTickMs = now + this.#tickMs
-    this.#timer = clock.after(this.#tickMs, () => this.#tick())
+    rounds.join(this)
   }
 
   /** Bytes came. `nowMs` as the caller has it at hand. */
@@ -54,27 +60,22 @@ export class Pulse {
   }
   /** Nothing is called any more. */
   stop(): void {
-    this.#timer.cancel()
+    this.#rounds.leave(this)
+    this.#verdict?.cancel()
   }
 
-  #tick(): void {
-    const now = this.#clock.now()
-    if (now - this.#expectedTickMs > LATE_MS) this.#lastReceivedMs = now
-    if (now - this.#lastSentMs >= this.#keepaliveMs - this.#tickMs / 2) this.#events.keepalive()
-    if (now - this.#lastReceivedMs >= this.#silenceMs) {
-      const seen = this.#lastReceivedMs
-      // Timers run before the poll for sockets: what has come meanwhile is read before this one fires.
-      this.#timer = this.#clock.after(1, () => {
-        if (this.#lastReceivedMs === seen) this.#events.silent()
-        else this.#arm()
-      })
-      return
-    }
-    this.#arm()
-  }
-
-  #arm(): void {
-    this.#expectedTickMs = this.#clock.now() + this.#tickMs
-    this.#timer = this.#clock.after(this.#tickMs, () => this.#tick())
+  /** For the rounds. */
+  tick(now: number, lateMs: number): void {
+    if (lateMs > LATE_MS) this.#lastReceivedMs = now
+    if (now - this.#lastSentMs >= this.#keepaliveMs - this.#rounds.periodMs / 2) this.#events.keepalive()
+    if (now - this.#lastReceivedMs < this.#silenceMs || this.#verdict !== undefined) return
+    const seen = this.#lastReceivedMs
+    // Timers run before the poll for sockets: what has come meanwhile is read before this one fires.
+    this.#verdict = this.#clock.after(1, () => {
+      this.#verdict = undefined
+      if (this.#lastReceivedMs !== seen) return
+      this.#rounds.leave(this)
+      this.#events.silent()
+    })
   }
 }

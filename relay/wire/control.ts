@@ -175,7 +175,15 @@ function text(frame: string, fields: Fields, name: string, maxLength: number, mi
   if (typeof value !== 'string' || value.length > maxLength || value.length < minLength) {
     throw violation(`${frame}.${name} must be a string of ${minLength} to ${maxLength} characters`)
   }
-  return value
+  return apart(value)
+}
+
+/**
+ * The same string, cut off from the frame: msgpackr's strings are slices of one that holds all of
+ * the frame's text, so that sixteen digits that are kept would keep the token that came with them.
+ */
+function apart(text: string): string {
+  return Buffer.from(text, 'utf8').toString('utf8')
 }
 
 function integer(frame: string, fields: Fields, name: string, max = Number.MAX_SAFE_INTEGER): number {
@@ -346,7 +354,7 @@ export function decodeMoved(payload: Buffer): Moved {
   const urls = list('MOVED', fields, 'urls').map((url) => {
     if (typeof url !== 'string' || url.length > MAX_URL)
       throw violation(`MOVED.urls must be strings up to ${MAX_URL}`)
-    return url
+    return apart(url)
   })
   return {
     to: text('MOVED', fields, 'to', MAX_ADDRESS),

@@ -49,7 +49,8 @@ type Position = 'header' | 'data' | 'control'
 /** One direction of one link. */
 export class FrameDecoder<Source> {
   #position: Position = 'header'
-  readonly #header = Buffer.alloc(HEADER_BYTES)
+  /** Where a header is gathered that came in two reads; made for the first one that does. */
+  #header: Buffer | undefined
   #headerHave = 0
   #type = 0
   #label = 0
@@ -86,6 +87,7 @@ export class FrameDecoder<Source> {
       return this.#begin(bytes, at, at + HEADER_BYTES, end, source, handler)
     }
     const taken = Math.min(HEADER_BYTES - this.#headerHave, end - at)
+    this.#header ??= Buffer.alloc(HEADER_BYTES)
     bytes.copy(this.#header, this.#headerHave, at, at + taken)
     this.#headerHave += taken
     if (this.#headerHave < HEADER_BYTES) return at + taken
@@ -133,7 +135,7 @@ export class FrameDecoder<Source> {
       else {
         // The header was gathered from two reads: it lies in no buffer of the source's, so a
         // copy stands in that whoever forwards it may keep.
-        handler.handleSignal(type, this.#label, this.#offset, Buffer.from(this.#header), 0, source)
+        handler.handleSignal(type, this.#label, this.#offset, Buffer.from(this.#header as Buffer), 0, source)
       }
       return at
     }
