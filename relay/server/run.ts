@@ -23,6 +23,7 @@ import { RelayMetrics } from './metrics.ts'
 import { type Identity, RelayNode } from './node.ts'
 import { createRegistry } from './prometheus.ts'
 import { receiveOptions, runWorkers, tellReady } from './workers.ts'
+import { boundYoungSpace } from './young-space.ts'
 
 /** The relay cannot start as it was asked to. Ends the command with 2. */
 export class RelayStartError extends Error {
@@ -40,6 +41,7 @@ export class RelayStartError extends Error {
 export async function runRelay(given: RelayOptions, context: CommandContext): Promise<number> {
   if (given.workers > 1) return await runWorkers(given, context)
   const options = given.worker ? await receiveOptions() : given
+  boundYoungSpace()
   const log = context.logger
   const ring = await KeyRing.open({ file: options.secretFile, text: process.env.SLR_SECRET }, log)
   const tlsFiles = readTlsFiles(options)
