@@ -68,7 +68,18 @@ export class Pulse implements Member {
   tick(now: number, lateMs: number): void {
     if (lateMs > LATE_MS) this.#lastReceivedMs = now
     if (now - this.#lastSentMs >= this.#keepaliveMs - this.#rounds.periodMs / 2) this.#events.keepalive()
-    if (now - this.#lastReceivedMs < this.#silenceMs || this.#verdict !== undefined) return
+    // Only a link that is nearly silent has a timer, so that it is judged in time, not at the next tick.
+    const leftMs = this.#lastReceivedMs + this.#silenceMs - now
+    if (leftMs >= this.#rounds.periodMs || this.#verdict !== undefined) return
+    const waitMs = Math.max(0, leftMs)
+    this.#verdict = this.#clock.after(waitMs, () => this.#judge(now + waitMs))
+  }
+
+  #judge(expectedMs: number): void {
+    this.#verdict = undefined
+    const now = this.#clock.now()
+    if (now - expectedMs > LATE_MS) this.#lastReceivedMs = now
+    if (now - this.#lastReceivedMs < this.#silenceMs) return
     const seen = this.#lastReceivedMs
     // Timers run before the poll for sockets: what has come meanwhile is read before this one fires.
     this.#verdict = this.#clock.after(1, () => {
