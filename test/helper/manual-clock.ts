@@ -36,6 +36,12 @@ export class ManualClock implements Clock {
     this.#nowMs = until
   }
 
+  /** Time goes on while this process does not: what fell due runs late. */
+  sleep(ms: number): void {
+    this.#nowMs += ms
+    this.pass(0)
+  }
+
   /** Timers that wait. */
   get pending(): number {
     return this.#pending.size
