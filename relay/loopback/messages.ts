@@ -3,7 +3,7 @@
  * outlives links, so the channel does too. Used for control streams by lane.ts; what the
  * messages say is the business of shim and agent.
  */
-import { Packr } from 'msgpackr'
+import { Packr } from 'msgpackr/pack'
 import type { LocalSide, StreamHandle } from '../endpoint/types.ts'
 import { Slab } from '../pipe/slab.ts'
 import { HEADER_BYTES, type ResetReason } from '../wire/index.ts'

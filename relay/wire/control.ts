@@ -2,7 +2,9 @@
  * The payloads of control frames: what they hold, and how they are checked. Everything that
  * comes from a peer passes a check here before anyone reads it. Pure.
  */
-import { Packr } from 'msgpackr'
+// Not 'msgpackr': that loads streams and a native decoder of strings, 7 MiB of every function's memory for
+// frames of some dozen bytes. Its strings are slices, too, which keep the whole text of their frame.
+import { Packr } from 'msgpackr/pack'
 import { violation } from './errors.ts'
 import { FrameType, HEADER_BYTES, MAX_CONTROL_BYTES, MAX_LABEL, writeHeader } from './header.ts'
 import { isPlainMsgpack } from './msgpack-shape.ts'
@@ -175,15 +177,7 @@ function text(frame: string, fields: Fields, name: string, maxLength: number, mi
   if (typeof value !== 'string' || value.length > maxLength || value.length < minLength) {
     throw violation(`${frame}.${name} must be a string of ${minLength} to ${maxLength} characters`)
   }
-  return apart(value)
-}
-
-/**
- * The same string, cut off from the frame: msgpackr's strings are slices of one that holds all of
- * the frame's text, so that sixteen digits that are kept would keep the token that came with them.
- */
-function apart(text: string): string {
-  return Buffer.from(text, 'utf8').toString('utf8')
+  return value
 }
 
 function integer(frame: string, fields: Fields, name: string, max = Number.MAX_SAFE_INTEGER): number {
@@ -354,7 +348,7 @@ export function decodeMoved(payload: Buffer): Moved {
   const urls = list('MOVED', fields, 'urls').map((url) => {
     if (typeof url !== 'string' || url.length > MAX_URL)
       throw violation(`MOVED.urls must be strings up to ${MAX_URL}`)
-    return apart(url)
+    return url
   })
   return {
     to: text('MOVED', fields, 'to', MAX_ADDRESS),
