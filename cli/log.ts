@@ -2,9 +2,9 @@
  * The program's log: pino's JSON lines on stderr, or text for people on a terminal. Made once
  * by cli/program.ts (and by scripts and tests that need one), handed to the rooms.
  */
+import { createRequire } from 'node:module'
 import { isatty } from 'node:tty'
 import { destination, type Logger, pino } from 'pino'
-import { PinoPretty } from 'pino-pretty'
 
 export interface LogOptions {
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -18,7 +18,7 @@ export function createLogger(name: string, options: LogOptions, fd = 2): Logger 
   const isPretty = options.logFormat === 'pretty' || (options.logFormat === 'auto' && isatty(fd))
   // Synchronous: the last lines before an exit are the ones that matter.
   const stream = isPretty
-    ? PinoPretty({
+    ? loadPretty()({
         destination: fd,
         sync: true,
         colorize: isatty(fd),
@@ -35,6 +35,12 @@ export function createLogger(name: string, options: LogOptions, fd = 2): Logger 
     },
     stream,
   )
+}
+
+/** Only a person needs it: 3 MiB of every function's memory else. */
+function loadPretty(): typeof import('pino-pretty').PinoPretty {
+  const require = createRequire(import.meta.url)
+  return (require('pino-pretty') as typeof import('pino-pretty')).PinoPretty
 }
 
 /** The second fence, for what came inside of a sentence or a URL: tokens and passwords. */

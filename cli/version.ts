@@ -1,6 +1,6 @@
 /** The version of this program, out of package.json, which lies one folder up in a checkout and in the package. */
 import { readFileSync } from 'node:fs'
-import { z } from 'zod'
+import * as z from 'zod'
 
 const manifest = z.object({ version: z.string() })
 

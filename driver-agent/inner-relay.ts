@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Logger } from 'pino'
-import { z } from 'zod'
+import * as z from 'zod'
 import { AgentError } from './errors.ts'
 import { diesWithUs } from './spawn.ts'
 

@@ -3,7 +3,7 @@
  * shuffle matrix for people. Used by submit.ts and agent.ts; the demo and the Spark tests
  * read the JSON.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { DOLLARS_PER_GB_SECOND, formatDollars, lambdaMemoryMb } from './cost.ts'
 import type { Ledger, Matrix } from './ledger.ts'
 

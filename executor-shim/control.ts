@@ -3,7 +3,7 @@
  * address, class urgent). The shim opens it; both ends check what comes against these
  * schemas. Used by executor-shim and driver-agent.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Virtual port reserved for control streams; Spark never uses ports below 1024. */
 export const CONTROL_PORT = 1

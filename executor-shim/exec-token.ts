@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import type { ExecOptions } from '../cli/options/index.ts'
 import type { TokenSource } from '../relay/loopback/index.ts'
-import { expiryIn, KeyRing, signToken } from '../relay/token/index.ts'
 import { ExecError } from './exec-errors.ts'
 
 /** A token signed here is looked at once, on attaching: this covers skew and a slow start, ms. */
@@ -31,6 +30,8 @@ export async function tokenSource(
       'exec needs to show who it is: give --token-file, or --secret-file to sign a token',
     )
   }
+  // Loaded when it signs: 10 MiB that a command with a token of its own does without.
+  const { expiryIn, KeyRing, signToken } = await import('../relay/token/index.ts')
   const ring = await KeyRing.open({ file: secretFile, text: secretText }, log)
   return () =>
     signToken(ring.signer(app), {

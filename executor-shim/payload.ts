@@ -3,7 +3,7 @@
  * invoke passes nothing else (ClientContext reaches synchronous invokes only). Written by
  * driver-agent, read by executor-shim; holds secrets, so never logged and never an argument.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 const port = z.number().int().min(1).max(65535)
 

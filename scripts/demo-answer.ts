@@ -3,7 +3,7 @@
  * loops. Used by scripts/demo.ts, which compares the two.
  */
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const demoResult = z.object({
   sparkVersion: z.string(),

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { z } from 'zod'
+import * as z from 'zod'
 
 const check = z.object({ what: z.string(), held: z.boolean(), measured: z.string() })
 const figures = z.record(z.string(), z.union([z.number(), z.string()]))

@@ -1,7 +1,7 @@
 /** Runs vitest in front of the user's eyes and reads what came out. Used by test.ts and test-full.ts. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { z } from 'zod'
+import * as z from 'zod'
 
 const testFiles = z.array(
   z.object({

@@ -2,7 +2,7 @@
  * The kinds of options there are: each makes a row for a table, with its check and what
  * --help says. Used by the tables beside this file only.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Option } from './option.ts'
 import {
   type Address,

@@ -2,7 +2,7 @@
  * What an option of the command line is: one row of a command's table, checked by zod, with
  * all that --help says about it. Used by the tables beside this file and by cli/main.ts.
  */
-import type { z } from 'zod'
+import type * as z from 'zod'
 
 /** One row. `T` is what the command's run function gets, units in the key's name. */
 export interface Option<T = unknown> {

@@ -3,7 +3,7 @@
  * unfit when it asks for what no function has. Unfit is not refused, because Spark tries a
  * failed POST again each second for ever, while a Failed pod is counted. Used by table.ts.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { PodsError } from './errors.ts'
 import { parseQuantity } from './quantity.ts'
 

@@ -1,5 +1,5 @@
 /** What a token says. Pure; the schema is the only judge of claims that came from outside. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseVirtualAddress } from './virtual-address.ts'
 
 /** driver: the agent, which may retire addresses. executor: a shim. tool: exec and the like. */

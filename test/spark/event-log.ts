@@ -3,7 +3,7 @@
  * For test/spark/ only.
  */
 import { readFileSync } from 'node:fs'
-import { z } from 'zod'
+import * as z from 'zod'
 
 const taskEnd = z.object({
   Event: z.literal('SparkListenerTaskEnd'),

@@ -1,7 +1,7 @@
 /** A job's event log, read back by Spark's history server as an operator would. */
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { runSubmit, type Submitted, sparkHomeOf, sparkVersions } from './harness.ts'
 import { type HistoryServer, startHistoryServer } from './history-server.ts'
 import { rightSums, sumsFound, sumsProgram } from './sums.ts'

@@ -1,6 +1,6 @@
 /** What jobs/sums.py answers. For test/spark/ only. */
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { jobs } from './harness.ts'
 
 export const sumsProgram = [join(jobs, 'sums.py'), '{result}'] as const
