@@ -21,7 +21,10 @@ export class LeaseKeeper {
   readonly #context: NodeContext
   readonly #residents: Residents
   readonly #retirements: Retirements
-  #renewedMs = 0
+  #renewedMs: number
+  /** Renewals that are due but not made, and who is next. */
+  #renewalsOwed = 0
+  #turn: Iterator<Residence>
   #announcedMs = 0
   #forwardedAtAnnounce = 0
   #bytesPerSecond = 0
@@ -33,6 +36,8 @@ export class LeaseKeeper {
     this.#residents = residents
     this.#retirements = retirements
     this.#directoryMs = context.clock.now()
+    this.#renewedMs = context.clock.now()
+    this.#turn = residents.all()[Symbol.iterator]()
   }
 
   /** Payload that goes through, bytes a second. */
@@ -41,9 +46,6 @@ export class LeaseKeeper {
   }
   get isAnnounceDue(): boolean {
     return this.#context.clock.now() - this.#announcedMs >= ANNOUNCE_MS
-  }
-  get isRenewalDue(): boolean {
-    return this.#context.clock.now() - this.#renewedMs >= this.#context.limits.leaseMs / 3
   }
 
   /** Tells the other relays where this one is and how much room it has. */
@@ -67,8 +69,27 @@ export class LeaseKeeper {
     this.#context.directory.announce(record, RECORD_MS)
   }
 
-  renewAll(): void {
-    this.#renewedMs = this.#context.clock.now()
+  /**
+   * Renews the leases whose turn it is, so many that all have theirs in a third of a lease. Not
+   * all at once: that stopped a relay with 16,000 of them for 55 ms.
+   */
+  renewDue(): void {
+    const now = this.#context.clock.now()
+    const { size } = this.#residents
+    this.#renewalsOwed += (size * (now - this.#renewedMs)) / (this.#context.limits.leaseMs / 3)
+    this.#renewedMs = now
+    if (this.#renewalsOwed > size) this.#renewalsOwed = size
+    for (; this.#renewalsOwed >= 1; this.#renewalsOwed -= 1) {
+      let next = this.#turn.next()
+      if (next.done) {
+        this.#turn = this.#residents.all()[Symbol.iterator]()
+        next = this.#turn.next()
+      }
+      if (!next.done) this.#renew(next.value)
+    }
+  }
+
+  #renewAll(): void {
     for (const residence of this.#residents.all()) this.#renew(residence)
   }
 
@@ -131,7 +152,7 @@ export class LeaseKeeper {
     this.#context.returnedMs = this.#context.clock.now()
     for (const { app, address, generation } of this.#retirements.all())
       this.tellRetired(app, address, generation)
-    this.renewAll()
+    this.#renewAll()
     this.announce()
     this.watch(this.#context.clock.now())
   }

@@ -318,6 +318,6 @@ export class RelayNode implements LinkHost {
       this.#asks.askAgain()
     }
     this.#retirements.sweep()
-    if (this.#leases.isRenewalDue) this.#leases.renewAll()
+    this.#leases.renewDue()
   }
 }

@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest'
+import type { LeaseKey } from '../../../relay/directory/directory.ts'
+import { MemoryDirectory } from '../../../relay/directory/memory.ts'
+import { Answers } from '../../../relay/server/answers.ts'
+import { Joining } from '../../../relay/server/joining.ts'
+import { LeaseKeeper } from '../../../relay/server/lease-keeper.ts'
+import { defaultRelayLimits } from '../../../relay/server/limits.ts'
+import { RelayMetrics } from '../../../relay/server/metrics.ts'
+import { NodeContext } from '../../../relay/server/node-context.ts'
+import type { RelayLink } from '../../../relay/server/relay-link.ts'
+import { Residents } from '../../../relay/server/residents.ts'
+import { Retirements } from '../../../relay/server/retirements.ts'
+import { ManualClock } from '../../helper/manual-clock.ts'
+
+/** Looked at as often as a node does. */
+const TICK_MS = 500
+
+function start() {
+  const clock = new ManualClock()
+  const directory = new MemoryDirectory({ clock })
+  const renewed: string[] = []
+  const renew = directory.renew.bind(directory)
+  directory.renew = (key: LeaseKey, ...rest) => {
+    renewed.push(key.address)
+    return renew(key, ...rest)
+  }
+  const metrics = new RelayMetrics()
+  const silent = { info: () => {}, warn: () => {}, error: () => {} }
+  const context = new NodeContext({
+    node: 'a',
+    urls: [],
+    clock,
+    directory,
+    verify: () => Promise.reject(new Error('nobody attaches by a token here')),
+    limits: defaultRelayLimits,
+    metrics,
+    log: silent,
+  })
+  const retirements = new Retirements(clock)
+  const answers = new Answers(metrics)
+  const residents = new Residents(context, answers, new Joining(metrics, answers), retirements)
+  const leases = new LeaseKeeper(context, residents, retirements)
+  const settle = async (address: string): Promise<void> => {
+    const who = { app: 'x', address, class: 'bulk', generation: 1, incarnation: 'i', counter: 1 } as const
+    const lease = await directory.claim(
+      { app: 'x', address, class: 'bulk' },
+      { node: 'a', urls: [], generation: 1, incarnation: 'i', counter: 1 },
+      defaultRelayLimits.leaseMs,
+    )
+    residents.settle({} as RelayLink, { ...who, role: 'executor', mode: 'attach' }, lease)
+  }
+  /** Whose leases were renewed in each of so many ticks. */
+  const pass = (ticks: number): string[][] =>
+    Array.from({ length: ticks }, () => {
+      clock.pass(TICK_MS)
+      leases.renewDue()
+      return renewed.splice(0)
+    })
+  return { settle, pass }
+}
+
+describe('renewals', () => {
+  const ticksOfAThird = defaultRelayLimits.leaseMs / 3 / TICK_MS
+
+  it('come to each once in a third of a lease, never to all at one time', async () => {
+    const { settle, pass } = start()
+    for (let n = 0; n < 1_000; n++) await settle(`127.64.${n >> 8}.${n & 255}`)
+    const ticks = pass(ticksOfAThird)
+    expect(new Set(ticks.flat()).size).toBe(1_000)
+    expect(Math.max(...ticks.map((tick) => tick.length))).toBeLessThanOrEqual(101)
+  })
+
+  it('come to a single one as often, and to those who attach in between', async () => {
+    const { settle, pass } = start()
+    await settle('127.64.0.1')
+    expect(pass(ticksOfAThird + 1).flat()).toEqual(['127.64.0.1'])
+    await settle('127.64.0.2')
+    expect(new Set(pass(2 * ticksOfAThird).flat()).size).toBe(2)
+  })
+
+  it('begin when somebody is there, not with a debt from before', () => {
+    const { pass } = start()
+    expect(pass(100).flat()).toEqual([])
+  })
+})
