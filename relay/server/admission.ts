@@ -8,7 +8,7 @@ import { Rounds } from '../time/rounds.ts'
 import { decodeHello, encodeMoved, encodeWelcome, type Hello, type TrafficClass } from '../wire/control.ts'
 import { RelayError } from '../wire/errors.ts'
 import { VERSION_MAX, VERSION_MIN } from '../wire/header.ts'
-import type { LeaseKeeper } from './lease-keeper.ts'
+import { askToGo, LEAVING, type LeaseKeeper } from './lease-keeper.ts'
 import type { PlacementReason } from './metrics.ts'
 import { asRelayError, type NodeContext } from './node-context.ts'
 import type { Placement } from './placement.ts'
@@ -75,8 +75,11 @@ export class Admission {
     if (link.state.is !== 'verifying') return
     if (hello.hasHome === true && this.#context.clock.now() - this.#context.returnedMs < SETTLING_MS)
       throw new RelayError('internal', 'the directory is just back: stay for now')
-    if (hello.mode === 'attach' && this.#place(link, who, hello.placed === true)) return
-    if (this.#context.state !== 'serving') throw new RelayError('draining', 'this relay is leaving')
+    const isPlaced = hello.placed === true
+    const isReturning = isPlaced && this.#isReturning(who)
+    if (hello.mode === 'attach' && !isReturning && this.#place(link, who, isPlaced)) return
+    if (this.#context.state !== 'serving' && !isReturning)
+      throw new RelayError('draining', 'this relay is leaving')
     if (this.#context.upLinks >= this.#context.limits.maxLinks)
       throw new RelayError('overloaded', `over ${this.#context.limits.maxLinks} links`)
     let lease: Lease | undefined
@@ -122,6 +125,18 @@ export class Admission {
       }),
     )
     if (lease !== undefined) this.#residents.settle(link, who, lease)
+    if (isReturning) askToGo(this.#context.metrics, link, 'draining', this.#context.drainLeftMs, LEAVING)
+  }
+
+  /**
+   * One that is still at home here, and lost its link while this relay is leaving. It has tried elsewhere
+   * and was not taken (the only other relay was away, say): refused here too, it would be
+   * given up though it lives. So it comes back, and moves when another relay takes it.
+   */
+  #isReturning(who: Attached): boolean {
+    if (this.#context.state !== 'draining' || who.mode !== 'attach') return false
+    const state = this.#residents.get(who.app, who.address, who.class)?.state
+    return state?.lease?.node === this.#context.node && state.lease.generation === who.generation
   }
 
   /** Sends an endpoint that wants to attach to a relay that is better for it. False: it stays. */

@@ -164,6 +164,9 @@ export class LeaseKeeper {
   }
 }
 
+/** What a relay that drains says to those that are to move. */
+export const LEAVING = 'this relay is leaving'
+
 /** Asks the endpoint of a link to move elsewhere within `leftMs`. */
 export function askToGo(
   metrics: RelayMetrics,

@@ -64,6 +64,8 @@ export class NodeContext {
   state: NodeState = 'serving'
   /** The directory was out of reach for so long that endpoints were asked to move. */
   isCutOff = false
+  /** Of a relay that drains: when it ends at the latest. */
+  #drainEndsMs = Number.POSITIVE_INFINITY
   /** When the directory was last heard to be back. */
   returnedMs = Number.NEGATIVE_INFINITY
 
@@ -89,6 +91,15 @@ export class NodeContext {
   get upLinks(): number {
     const { urgent, bulk } = this.metrics.links
     return this.attachedLinks + urgent.visiting + bulk.visiting
+  }
+
+  beginDraining(): void {
+    this.state = 'draining'
+    this.#drainEndsMs = this.clock.now() + this.limits.drainMs
+  }
+  /** What is left until a relay that drains ends, whoever is still here, ms. */
+  get drainLeftMs(): number {
+    return Math.max(0, this.#drainEndsMs - this.clock.now())
   }
 
   /**

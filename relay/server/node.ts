@@ -21,7 +21,7 @@ import { Admission } from './admission.ts'
 import { Answers } from './answers.ts'
 import { Asks } from './asks.ts'
 import { Joining } from './joining.ts'
-import { askToGo, LeaseKeeper } from './lease-keeper.ts'
+import { askToGo, LEAVING, LeaseKeeper } from './lease-keeper.ts'
 import type { RelayLimits } from './limits.ts'
 import type { RelayMetrics } from './metrics.ts'
 import { NodeContext, type NodeState, type RelayNodeOptions } from './node-context.ts'
@@ -121,13 +121,12 @@ export class RelayNode implements LinkHost {
   /** Asks all endpoints to move; settles when none is left, or after `drainMs`. */
   async drain(): Promise<void> {
     if (this.#context.state !== 'serving') return
-    this.#context.state = 'draining'
+    this.#context.beginDraining()
     this.#leases.announce()
     for (const link of [...this.#context.links]) {
-      if (link.isUp) askToGo(this.metrics, link, 'draining', this.limits.drainMs, 'this relay is leaving')
+      if (link.isUp) askToGo(this.metrics, link, 'draining', this.#context.drainLeftMs, LEAVING)
     }
-    const deadline = this.clock.now() + this.limits.drainMs
-    while (this.#isNeeded && this.clock.now() < deadline) {
+    while (this.#isNeeded && this.#context.drainLeftMs > 0) {
       await new Promise<void>((resolve) => this.clock.after(50, resolve))
     }
     this.close()

@@ -177,4 +177,65 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
       ],
     },
   ],
+  [
+    'an endpoint that loses its link to a relay that is leaving, while the only other one is away, is taken back',
+    {
+      ...plain,
+      seed: 11_052_978,
+      readBytes: 8_192,
+      relays: 2,
+      directoryLatencyMs: 0,
+      steps: [
+        { afterMs: 204, step: { is: 'half-open', who: 0, knows: 'endpoint', laterMs: 5 } },
+        { afterMs: 0, step: { is: 'half-open', who: 3, knows: 'relay', laterMs: 100_000 } },
+        { afterMs: 112, step: { is: 'drain-relay', relay: 0, downMs: 0 } },
+        {
+          afterMs: 249,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 0,
+            opens: { ...silent, writes: 2, pieceBytes: 10_000 },
+            accepts: { ...silent, writes: 2, pieceBytes: 10_000 },
+            isRefused: false,
+          },
+        },
+        {
+          afterMs: 139,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 0,
+            opens: { ...silent, writes: 2, pieceBytes: 10_000 },
+            accepts: { ...silent, writes: 2, pieceBytes: 10_000 },
+            isRefused: false,
+          },
+        },
+        { afterMs: 0, step: { is: 'drain-relay', relay: 1, downMs: 0 } },
+        { afterMs: 0, step: { is: 'restart-relay', relay: 0, downMs: 958 } },
+        {
+          afterMs: 1,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 3,
+            opens: { ...silent, writes: 2, pieceBytes: 10_000 },
+            accepts: { ...silent, writes: 2, pieceBytes: 10_000 },
+            isRefused: false,
+          },
+        },
+        {
+          afterMs: 1,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 0,
+            opens: { ...silent, writes: 2, pieceBytes: 10_000 },
+            accepts: { ...silent, writes: 2, pieceBytes: 10_000 },
+            isRefused: false,
+          },
+        },
+      ],
+    },
+  ],
 ]
