@@ -126,7 +126,10 @@ describe.skipIf(reason !== undefined)('relay --workers', () => {
       fails: true,
     })
     expect(await second.process.ended).toMatchObject({ code: 2 })
-    expect(second.process.output.stderr).toContain(`127.0.0.1:${port} is in use`)
+    const named = [...second.process.output.stderr.matchAll(/--listen 127\.0\.0\.1:(\d+) is in use/g)]
+    expect(named).toHaveLength(1)
+    // The port below may by chance be in use as well, by a test beside this one: then either is the truth.
+    expect([port - 1, port]).toContain(Number(named[0]?.[1]))
   })
 })
 
