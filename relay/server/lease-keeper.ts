@@ -150,17 +150,29 @@ export class LeaseKeeper {
   /** It may have forgotten all that it knew: what we hold is written again, at once. */
   returned(): void {
     this.#context.returnedMs = this.#context.clock.now()
-    for (const { app, address, generation } of this.#retirements.all())
-      this.tellRetired(app, address, generation)
+    this.#retirements.untell()
+    this.tellRetired()
     this.#renewAll()
     this.announce()
     this.watch(this.#context.clock.now())
   }
 
-  tellRetired(app: string, address: string, generation: number): void {
-    this.#context.directory.retire(app, address, generation).catch(() => {
-      this.#context.metrics.directoryFailures += 1
-    })
+  /** Tells the directory of retirements that it does not have: now, and from housekeeping until it has taken them. */
+  tellRetired(): void {
+    for (const retirement of this.#retirements.all()) {
+      if (retirement.told !== 'no') continue
+      const { app, address, generation } = retirement
+      retirement.told = 'on its way'
+      this.#context.directory.retire(app, address, generation).then(
+        () => {
+          retirement.told = 'yes'
+        },
+        () => {
+          retirement.told = 'no'
+          this.#context.metrics.directoryFailures += 1
+        },
+      )
+    }
   }
 }
 

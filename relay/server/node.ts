@@ -242,8 +242,8 @@ export class RelayNode implements LinkHost {
   }
 
   #retire(app: string, address: string, generation: number): void {
-    this.#leases.tellRetired(app, address, generation)
     this.#residents.retire(app, address, generation)
+    this.#leases.tellRetired()
   }
 
   /** Called by a link that was sent elsewhere before it was up. */
@@ -317,6 +317,7 @@ export class RelayNode implements LinkHost {
       this.#asks.askAgain()
     }
     this.#retirements.sweep()
+    this.#leases.tellRetired()
     this.#leases.renewDue()
   }
 }

@@ -14,6 +14,8 @@ export interface Retirement {
   /** This one and all below are over. */
   readonly generation: number
   readonly atMs: number
+  /** Whether the directory has it. What could not be told is told again. */
+  told: 'no' | 'on its way' | 'yes'
 }
 
 export class Retirements {
@@ -34,6 +36,7 @@ export class Retirements {
       address,
       generation: Math.max(generation, known?.generation ?? 0),
       atMs: this.#clock.now(),
+      told: 'no',
     })
   }
 
@@ -43,6 +46,11 @@ export class Retirements {
 
   all(): Iterable<Retirement> {
     return this.#retired.values()
+  }
+
+  /** The directory may have forgotten all of them. */
+  untell(): void {
+    for (const retirement of this.#retired.values()) retirement.told = 'no'
   }
 
   /** Forgets those whose time is over. */

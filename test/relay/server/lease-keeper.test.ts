@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { LeaseKey } from '../../../relay/directory/directory.ts'
+import { DirectoryError, type LeaseKey } from '../../../relay/directory/directory.ts'
 import { MemoryDirectory } from '../../../relay/directory/memory.ts'
 import { Answers } from '../../../relay/server/answers.ts'
 import { Joining } from '../../../relay/server/joining.ts'
@@ -56,7 +56,7 @@ function start() {
       leases.renewDue()
       return renewed.splice(0)
     })
-  return { settle, pass }
+  return { settle, pass, directory, retirements, leases }
 }
 
 describe('renewals', () => {
@@ -81,5 +81,43 @@ describe('renewals', () => {
   it('begin when somebody is there, not with a debt from before', () => {
     const { pass } = start()
     expect(pass(100).flat()).toEqual([])
+  })
+})
+
+describe('retirements', () => {
+  it('are told until the directory has taken them, each once at a time', async () => {
+    const { directory, retirements, leases } = start()
+    const told: string[] = []
+    let isAway = true
+    directory.retire = async (_app, address, generation) => {
+      told.push(`${address} ${generation}`)
+      if (isAway) throw new DirectoryError('unavailable', 'away')
+    }
+    retirements.note('x', '127.64.0.2', 3)
+    for (let times = 0; times < 3; times += 1) {
+      leases.tellRetired()
+      leases.tellRetired() // the first is still on its way
+      await new Promise(setImmediate)
+    }
+    expect(told).toEqual(Array(3).fill('127.64.0.2 3'))
+    isAway = false
+    for (let times = 0; times < 3; times += 1) {
+      leases.tellRetired()
+      await new Promise(setImmediate)
+    }
+    expect(told).toHaveLength(4)
+  })
+
+  it('are told again to a directory that may have forgotten them', async () => {
+    const { directory, retirements, leases } = start()
+    let told = 0
+    directory.retire = async () => {
+      told += 1
+    }
+    retirements.note('x', '127.64.0.2', 3)
+    leases.tellRetired()
+    await new Promise(setImmediate)
+    leases.returned()
+    expect(told).toBe(2)
   })
 })
