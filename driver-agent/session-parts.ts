@@ -168,11 +168,12 @@ export function createProvider(
   })
 }
 
-/** What all functions of the run are started with. `relays`: URLs as functions reach them. */
+/** What all functions of the run are started with. `detours`: how they reach relays that they cannot dial. */
 export function payloadFrame(
   given: SessionOptions,
   app: string,
   relays: readonly string[],
+  detours: Readonly<Record<string, string>>,
   ports: FunctionPayload['ports'],
   confDir: string | undefined,
 ): PayloadFrame {
@@ -182,6 +183,7 @@ export function payloadFrame(
     app,
     driverAddress: DRIVER_ADDRESS,
     relays: [...relays],
+    detours,
     ports,
     confDir: readConfDir(confDir),
     maxLifetimeMs,

@@ -157,7 +157,7 @@ class RunningSession implements Session {
     const relays = isForeign ? options.relay : [await this.#startRelay(secretFile)]
     await this.#startTunnel(relays, signer, ports)
     this.#bridge = await bridgeUplinks(relays, this.dir, options.tlsCa, this.#part('bridge'))
-    this.#startFunctions(this.#bridge.urls, signer, ports)
+    this.#startFunctions(relays, this.#bridge.detours, signer, ports)
     this.#facade = await startFacade({
       pods: this.#pods as Pods,
       token: facadeToken,
@@ -230,12 +230,17 @@ class RunningSession implements Session {
     })
   }
 
-  #startFunctions(relays: readonly string[], signer: Signer, ports: SessionPorts): void {
+  #startFunctions(
+    relays: readonly string[],
+    detours: UplinkBridge['detours'],
+    signer: Signer,
+    ports: SessionPorts,
+  ): void {
     const { options, writeLine } = this.#given
     this.#provider = createProvider(this.#given, this.run, this.dir, this.#logDir, this.#part('local'))
     this.#functions = new Functions({
       provider: this.#provider,
-      payload: payloadFrame(this.#given, this.app, relays, ports.spark, this.settings.confDir),
+      payload: payloadFrame(this.#given, this.app, relays, detours, ports.spark, this.settings.confDir),
       ledger: this.ledger,
       signToken: (address) => signer.executor(address),
       retire: (address) => this.#tunnel?.retire(address, signer.generation),

@@ -14,8 +14,10 @@ export const functionPayload = z.object({
   address: z.string(),
   driverAddress: z.string(),
   token: z.string(),
-  /** Relay URLs as this function reaches them. */
+  /** Relay URLs. */
   relays: z.array(z.string()).min(1),
+  /** How this function reaches relays that it cannot dial: URL to URL. */
+  detours: z.record(z.string(), z.string()).optional(),
   /** PEM text of a private CA. */
   tlsCa: z.string().optional(),
   ports: z.object({ driverRpc: port, driverBlocks: port, executorBlocks: port }),

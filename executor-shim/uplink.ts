@@ -100,13 +100,14 @@ function tunnelOptions({
   endpoint,
   logger,
 }: UplinkOptions): Omit<TunnelOptions, 'token' | 'onStream'> {
-  const { app, address, relays, ports, tlsCa } = payload
+  const { app, address, relays, detours, ports, tlsCa } = payload
   const tlsCaFile = join(workDir, 'ca.pem')
   if (tlsCa !== undefined) writeFileSync(tlsCaFile, tlsCa, { mode: 0o600 })
   return {
     app,
     address,
     relays,
+    ...(detours === undefined ? {} : { detours }),
     ...(tlsCa === undefined ? {} : { tlsCaFile }),
     dials: [
       { port: ports.driverRpc, class: 'urgent' },

@@ -161,7 +161,7 @@ export class LocalProvider implements FunctionProvider {
       ...commandFolders(inner),
       sparkHome,
     ]
-    const sockets = payload.relays
+    const sockets = [...payload.relays, ...Object.values(payload.detours ?? {})]
       .filter((url) => url.startsWith('unix:'))
       .map((url) => socketPlace(url.slice('unix:'.length)))
     // Other jobs of this user work below the same root.

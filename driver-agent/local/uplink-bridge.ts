@@ -16,8 +16,8 @@ const PAUSE_ABOVE = 1024 * 1024
 const DIAL_LIMIT_MS = 5_000
 
 export interface UplinkBridge {
-  /** What functions dial instead, in the order of the relays' URLs. */
-  readonly urls: readonly string[]
+  /** What functions dial instead of each relay's URL. Unix sockets are not in it. */
+  readonly detours: Readonly<Record<string, string>>
   close(): void
 }
 
@@ -34,12 +34,9 @@ export async function bridgeUplinks(
   const dialer = createPipeDialer(tlsCaFile === undefined ? {} : { tlsCaFile })
   const servers: Server[] = []
   const sockets = new Set<Socket>()
-  const urls: string[] = []
+  const detours: Record<string, string> = {}
   for (const [index, relay] of relays.entries()) {
-    if (relay.startsWith('unix:')) {
-      urls.push(relay)
-      continue
-    }
+    if (relay.startsWith('unix:')) continue
     const server = createServer({ pauseOnConnect: true }, (socket) => {
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
@@ -63,10 +60,10 @@ export async function bridgeUplinks(
     })
     server.unref()
     servers.push(server)
-    urls.push(`unix:${path}`)
+    detours[relay] = `unix:${path}`
   }
   return {
-    urls,
+    detours,
     close() {
       for (const server of servers) server.close()
       for (const socket of sockets) socket.destroy()

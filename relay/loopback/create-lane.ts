@@ -15,7 +15,7 @@ export function createLane(
   events: LaneEvents,
   log: Pick<Logger, 'warn'>,
 ): LocalLane {
-  const { class: trafficClass, address, incarnation, relays, limits, tlsCaFile } = options
+  const { class: trafficClass, address, incarnation, relays, limits, tlsCaFile, detours } = options
   return new LocalLane(options, events, {
     clock: systemClock,
     log,
@@ -27,7 +27,10 @@ export function createLane(
         relays,
         limits,
         token,
-        dialer: createPipeDialer(tlsCaFile === undefined ? {} : { tlsCaFile }),
+        dialer: createPipeDialer({
+          ...(tlsCaFile === undefined ? {} : { tlsCaFile }),
+          ...(detours === undefined ? {} : { detours }),
+        }),
         clock: systemClock,
         random: Math.random,
         events: endpointEvents,

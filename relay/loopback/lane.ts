@@ -34,6 +34,7 @@ export interface LaneOptions {
   readonly address: string
   readonly incarnation: string
   readonly relays: readonly string[]
+  readonly detours?: Readonly<Record<string, string>>
   readonly tlsCaFile?: string
   /** Dial ports of this class. */
   readonly ports: readonly number[]

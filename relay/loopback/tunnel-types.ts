@@ -32,6 +32,8 @@ export interface TunnelOptions {
   readonly token: TokenSource
   /** Relay URLs to try, any order: `tcp://h:p`, `tls://h:p`, `ws://h:p`, `wss://h:p`, `unix:/path`. At least one. */
   readonly relays: readonly string[]
+  /** Relays that are reached at another URL than their own: see PipeDialerOptions. */
+  readonly detours?: Readonly<Record<string, string>>
   /** PEM file of a private CA for tls/wss. */
   readonly tlsCaFile?: string
   readonly dials: readonly DialPort[]

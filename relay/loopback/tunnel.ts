@@ -208,6 +208,7 @@ function laneOptions(options: TunnelOptions, trafficClass: TrafficClass, incarna
     address: options.address,
     incarnation,
     relays: options.relays,
+    ...(options.detours === undefined ? {} : { detours: options.detours }),
     ...(options.tlsCaFile === undefined ? {} : { tlsCaFile: options.tlsCaFile }),
     ports: [...new Set(ports)],
     serves: options.serves,

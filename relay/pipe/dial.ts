@@ -16,6 +16,11 @@ import { LINK_PATH } from './websocket-pipe.ts'
 export interface PipeDialerOptions {
   /** PEM file of the private CA that signed the relay's certificate; absent: Node's own roots. Read at every dial. */
   readonly tlsCaFile?: string
+  /**
+   * Relays that are not to be dialled where their URL leads, and where they are reached instead: URL to URL.
+   * Relays name each other by URL, and a function without a network has another way to each.
+   */
+  readonly detours?: Readonly<Record<string, string>>
   /** Read buffers of busy links. Default: 256 KiB each, 8 unused ones kept. */
   readonly pool?: SlabPool
   /** See SocketReaderOptions. Default: never, right where the loop serves one class only. */
@@ -57,11 +62,22 @@ function authorityOf(text: string): string {
   return (/^[a-z]+:\/\/([^/?#]+)/.exec(text) as RegExpExecArray)[1] as string
 }
 
+/** One text for all ways to write a URL. */
+function sameForAll(url: RelayUrl): string {
+  if ('url' in url) return url.url
+  return url.is === 'unix' ? url.path : `${url.is} ${url.host} ${url.port}`
+}
+
 export function createPipeDialer(options: PipeDialerOptions = {}): PipeDialer {
   const pool = options.pool ?? new SlabPool(256 * 1024, 8)
+  const detours = new Map(
+    Object.entries(options.detours ?? {}).map(([from, to]) => [sameForAll(parseRelayUrl(from)), to]),
+  )
   return {
     async dial(text, signal) {
-      const url = parseRelayUrl(text)
+      const named = parseRelayUrl(text)
+      const detour = detours.get(sameForAll(named))
+      const url = detour === undefined ? named : parseRelayUrl(detour)
       signal.throwIfAborted()
       if ('url' in url) {
         // Loaded when it is asked for: with Node's HTTP it is 11 MiB of every function's memory.

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Endpoint, type EndpointLimits, type IncomingStream } from '../../relay/endpoint/index.ts'
+import type { PipeDialer } from '../../relay/endpoint/types.ts'
 import { createPipeDialer } from '../../relay/pipe/dial.ts'
 import { systemClock } from '../../relay/time/clock.ts'
 import { expiryIn, generateKeyLine, parseKeys, type SigningKey, signToken } from '../../relay/token/index.ts'
@@ -158,7 +159,7 @@ export class FleetEndpoint {
         signToken(fleet.key, { app: APP, addr: address, gen: generation, role, exp: expiryIn(3_600_000) }),
       incarnation: options.incarnation ?? randomBytes(8).toString('hex'),
       relays: options.relays ?? fleet.urls,
-      dialer: fleet.dialer,
+      dialer: options.dialer ?? fleet.dialer,
       clock: systemClock,
       random: Math.random,
       events: {
@@ -190,6 +191,7 @@ interface EndpointSpec {
   readonly incarnation?: string
   readonly relays?: readonly string[]
   readonly limits?: Partial<EndpointLimits>
+  readonly dialer?: PipeDialer
 }
 
 /** Both ends of one checked stream. */

@@ -21,11 +21,15 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true })
 })
 
+function detourOf(bridge: UplinkBridge): string {
+  return Object.values(bridge.detours)[0] as string
+}
+
 describe('the way of a function to a relay elsewhere', () => {
   it.each(['tcp', 'ws'])('leads to one behind %s', async (scheme) => {
     const world = await startRelayWorld()
     bridge = await bridgeUplinks([`${scheme}://127.0.0.1:${world.port}`], dir, undefined, logger)
-    const link = await world.hello({}, bridge.urls[0])
+    const link = await world.hello({}, detourOf(bridge))
     expect(await link.frame(FrameType.welcome)).toBeDefined()
     await world.stop()
   })
@@ -36,7 +40,7 @@ describe('the way of a function to a relay elsewhere', () => {
       const certificates = makeCertificates()
       const world = await startRelayWorld({}, certificates)
       bridge = await bridgeUplinks([`${scheme}://localhost:${world.port}`], dir, certificates.caFile, logger)
-      const link = await world.hello({}, bridge.urls[0])
+      const link = await world.hello({}, detourOf(bridge))
       expect(await link.frame(FrameType.welcome)).toBeDefined()
       await world.stop()
       certificates.remove()
@@ -45,7 +49,7 @@ describe('the way of a function to a relay elsewhere', () => {
 
   it('leaves Unix sockets as they are', async () => {
     bridge = await bridgeUplinks(['unix:/somewhere/relay.sock'], dir, undefined, logger)
-    expect(bridge.urls).toEqual(['unix:/somewhere/relay.sock'])
+    expect(bridge.detours).toEqual({})
   })
 
   it('carries every byte both ways, in order', async () => {
@@ -60,7 +64,7 @@ describe('the way of a function to a relay elsewhere', () => {
     const hash = createHash('sha256')
     let toSkip = PREAMBLE.length // the echo of the dialer's
     let received = 0
-    const socket = connect((bridge.urls[0] as string).slice('unix:'.length))
+    const socket = connect(detourOf(bridge).slice('unix:'.length))
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject)
       socket.on('data', (bytes) => {
@@ -84,7 +88,7 @@ describe('the way of a function to a relay elsewhere', () => {
     const { port } = gone.address() as AddressInfo
     await new Promise((resolve) => gone.close(resolve))
     bridge = await bridgeUplinks([`tcp://127.0.0.1:${port}`], dir, undefined, logger)
-    const socket = connect((bridge.urls[0] as string).slice('unix:'.length))
+    const socket = connect(detourOf(bridge).slice('unix:'.length))
     await new Promise((resolve) => socket.once('close', resolve))
   })
 })
