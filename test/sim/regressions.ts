@@ -238,4 +238,18 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
       ],
     },
   ],
+  [
+    'endpoints whose relays all leave at once stay where they are, and do not go from one to the other for ever',
+    {
+      ...plain,
+      latencyMs: 0,
+      relays: 2,
+      directoryLatencyMs: 0,
+      steps: [
+        { afterMs: 1, step: { is: 'drain-relay', relay: 0, downMs: 0 } },
+        { afterMs: 1, step: { is: 'restart-relay', relay: 1, downMs: 0 } },
+        { afterMs: 0, step: { is: 'drain-relay', relay: 1, downMs: 0 } },
+      ],
+    },
+  ],
 ]
