@@ -65,6 +65,8 @@ class PlanRun {
   readonly #slots: Slot[] = []
   readonly #limits: Partial<EndpointLimits>
   #isGentle = true
+  /** When relays were told to leave, ms. */
+  readonly #drainedMs = new Map<unknown, number>()
 
   constructor(plan: Plan, isVerbose: boolean) {
     this.plan = plan
@@ -97,7 +99,7 @@ class PlanRun {
     world.endpoint({ address: addressOf(0), class: plan.class, app: 'another', limits: this.#limits })
     for (const { afterMs, step } of plan.steps) {
       await world.pass(afterMs)
-      if (!isGentle(step)) this.#isGentle = false
+      if (!isGentle(step) || this.#leavesNoRelay(step)) this.#isGentle = false
       if (isVerboseStep(step)) world.note('plan', step.is, step)
       this.#take(step)
     }
@@ -303,6 +305,20 @@ class PlanRun {
     if (openerHost.failure !== undefined) this.#fail(`${name}: ${openerHost.failure.message}`)
   }
 
+  /**
+   * A relay leaves for good while no other one serves. Nobody can say then who is where, and an
+   * address may be given up when its grace is over: streams end by a named reset, but they may end.
+   */
+  #leavesNoRelay(step: PlanStep): boolean {
+    if (step.is !== 'drain-relay' && step.is !== 'restart-relay') return false
+    const now = this.world.clock.now()
+    const others = [...this.world.relays.values()].filter((one) => one !== this.#relay(step.relay))
+    const isAnyLeaving = others.some((one) => now - (this.#drainedMs.get(one) ?? -DRAINED_MS) < DRAINED_MS)
+    const isAnyDown = others.some((one) => !one.isUp)
+    if (step.is === 'drain-relay') this.#drainedMs.set(this.#relay(step.relay), now)
+    return others.length > 0 && (isAnyLeaving || (step.is === 'drain-relay' && isAnyDown))
+  }
+
   async #assertEmptied(): Promise<void> {
     const { world } = this
     // What is under way arrives, and whoever never answered is given up.
@@ -363,6 +379,9 @@ function sum(figures: Record<string, number>): number {
 function isVerboseStep(step: PlanStep): boolean {
   return step.is !== undefined
 }
+
+/** A relay that was told to leave is back and known again after this, ms. */
+const DRAINED_MS = 3_000
 
 /** Nothing of this may cost a stream. */
 function isGentle(step: PlanStep): boolean {
