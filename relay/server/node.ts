@@ -242,7 +242,7 @@ export class RelayNode implements LinkHost {
   }
 
   #retire(app: string, address: string, generation: number): void {
-    this.#residents.retire(app, address, generation)
+    this.#residents.retire(app, address, generation, 'driver')
     this.#leases.tellRetired()
   }
 
@@ -290,7 +290,8 @@ export class RelayNode implements LinkHost {
 
   /** A hint of the directory's: whoever waits here for an address that attached elsewhere is sent there. */
   #handleChange(change: DirectoryChange): void {
-    if (change.is === 'retired') return this.#residents.retire(change.app, change.address, change.generation)
+    if (change.is === 'retired')
+      return this.#residents.retire(change.app, change.address, change.generation, 'directory')
     if (change.is === 'returned') return this.#leases.returned()
     if (change.is !== 'claimed' || change.lease.node === this.#context.node) return
     const { app, address, class: trafficClass } = change.key

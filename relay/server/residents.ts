@@ -11,7 +11,7 @@ import type { Joining } from './joining.ts'
 import type { NodeContext } from './node-context.ts'
 import type { Attached, RelayLink } from './relay-link.ts'
 import { Residence, type ResidenceState } from './residence.ts'
-import type { Retirements } from './retirements.ts'
+import type { RetirementSource, Retirements } from './retirements.ts'
 import type { RouteEnd } from './route.ts'
 
 /** Between telling where an address has moved and taking the old way down, ms: a dial and a handshake. */
@@ -277,8 +277,8 @@ export class Residents {
   }
 
   /** What a retirement means at this relay, whoever was told of it. */
-  retire(app: string, address: string, generation: number): void {
-    this.#retirements.note(app, address, generation)
+  retire(app: string, address: string, generation: number, source: RetirementSource): void {
+    this.#retirements.note(app, address, generation, source)
     for (const link of [...this.#context.links]) {
       if (!link.isUp || link.who.mode !== 'visit') continue
       const { who } = link

@@ -18,6 +18,9 @@ export interface Retirement {
   told: 'no' | 'on its way' | 'yes'
 }
 
+/** Who said that a generation is over: what the directory itself says, it need not be told. */
+export type RetirementSource = 'driver' | 'directory'
+
 export class Retirements {
   readonly #clock: Clock
   /** Oldest first. */
@@ -27,16 +30,21 @@ export class Retirements {
     this.#clock = clock
   }
 
-  note(app: string, address: string, generation: number): void {
+  note(app: string, address: string, generation: number, source: RetirementSource): void {
     const key = `${app} ${address}`
     const known = this.#retired.get(key)
+    if (known !== undefined && known.generation >= generation) {
+      // Stays where it is: the directory may answer a relay that is just telling it of all.
+      if (source === 'directory' && known.generation === generation) known.told = 'yes'
+      return
+    }
     this.#retired.delete(key) // the newest is last
     this.#retired.set(key, {
       app,
       address,
-      generation: Math.max(generation, known?.generation ?? 0),
+      generation,
       atMs: this.#clock.now(),
-      told: 'no',
+      told: source === 'directory' ? 'yes' : 'no',
     })
   }
 
@@ -53,12 +61,12 @@ export class Retirements {
     for (const retirement of this.#retired.values()) retirement.told = 'no'
   }
 
-  /** Forgets those whose time is over. */
+  /** Forgets those whose time is over, unless the directory has yet to hear of them. */
   sweep(): void {
     const now = this.#clock.now()
-    for (const [key, { atMs }] of this.#retired) {
+    for (const [key, { atMs, told }] of this.#retired) {
       if (now - atMs < REMEMBER_RETIRED_MS) return
-      this.#retired.delete(key)
+      if (told === 'yes') this.#retired.delete(key)
     }
   }
 }

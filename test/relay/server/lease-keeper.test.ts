@@ -56,7 +56,7 @@ function start() {
       leases.renewDue()
       return renewed.splice(0)
     })
-  return { settle, pass, directory, retirements, leases }
+  return { clock, settle, pass, directory, retirements, leases }
 }
 
 describe('renewals', () => {
@@ -93,7 +93,7 @@ describe('retirements', () => {
       told.push(`${address} ${generation}`)
       if (isAway) throw new DirectoryError('unavailable', 'away')
     }
-    retirements.note('x', '127.64.0.2', 3)
+    retirements.note('x', '127.64.0.2', 3, 'driver')
     for (let times = 0; times < 3; times += 1) {
       leases.tellRetired()
       leases.tellRetired() // the first is still on its way
@@ -114,10 +114,67 @@ describe('retirements', () => {
     directory.retire = async () => {
       told += 1
     }
-    retirements.note('x', '127.64.0.2', 3)
+    retirements.note('x', '127.64.0.2', 3, 'driver')
     leases.tellRetired()
     await new Promise(setImmediate)
     leases.returned()
     expect(told).toBe(2)
+  })
+
+  it('are not told back to the directory that said so', async () => {
+    const { directory, retirements, leases } = start()
+    const heard: number[] = []
+    directory.subscribe((change) => {
+      if (change.is !== 'retired') return
+      heard.push(change.generation)
+      if (heard.length > 5) throw new Error('told again and again')
+      retirements.note(change.app, change.address, change.generation, 'directory')
+    })
+    retirements.note('x', '127.64.0.2', 3, 'driver')
+    for (let times = 0; times < 3; times += 1) {
+      leases.tellRetired()
+      await new Promise(setImmediate)
+    }
+    expect(heard).toEqual([3])
+    await directory.retire('x', '127.64.0.3', 1) // by another relay
+    leases.tellRetired()
+    expect(heard).toEqual([3, 1])
+  })
+
+  it('of a later generation are told, whatever was heard of an earlier one', async () => {
+    const { directory, retirements, leases } = start()
+    const told: number[] = []
+    directory.retire = async (_app, _address, generation) => void told.push(generation)
+    retirements.note('x', '127.64.0.2', 3, 'directory')
+    retirements.note('x', '127.64.0.2', 4, 'driver')
+    retirements.note('x', '127.64.0.2', 3, 'directory') // late
+    leases.tellRetired()
+    expect(told).toEqual([4])
+  })
+
+  it('are kept beyond their time for a directory that is away as long', async () => {
+    const { clock, directory, retirements, leases } = start()
+    const retire = directory.retire.bind(directory)
+    directory.retire = async () => {
+      throw new DirectoryError('unavailable', 'away')
+    }
+    retirements.note('x', '127.64.0.2', 3, 'driver')
+    const keepHouse = async (): Promise<void> => {
+      retirements.sweep()
+      leases.tellRetired()
+      await new Promise(setImmediate)
+    }
+    for (let minutes = 0; minutes < 20; minutes += 1) {
+      clock.pass(60_000)
+      await keepHouse()
+    }
+    expect(retirements.has('x', '127.64.0.2')).toBe(true)
+    directory.retire = retire
+    await keepHouse()
+    await keepHouse()
+    expect(retirements.has('x', '127.64.0.2')).toBe(false)
+    const claim = { node: 'b', urls: [], generation: 3, incarnation: 'i', counter: 1 }
+    const key = { app: 'x', address: '127.64.0.2', class: 'bulk' } as const
+    await expect(directory.claim(key, claim, 1_000)).rejects.toMatchObject({ code: 'retired' })
   })
 })
