@@ -51,6 +51,45 @@ describe.skipIf(reason !== undefined)('three relays', () => {
     expect(stallMs).toBeLessThan(1_000)
   })
 
+  it('hold to a retirement that the driver spoke while Redis was away, and tell it once', async () => {
+    const fleet = await fleetOf()
+    const driver = fleet.endpoint({ role: 'driver', address: '127.64.0.1' })
+    const [victim] = await fleet.attached(1)
+    if (victim === undefined) throw new Error('no victim')
+    await eventually('the driver is attached', () => driver.isAttached)
+    await fleet.redis?.kill()
+    victim.endpoint.abandon()
+    await eventually('no relay is ready', async () => {
+      return (await Promise.all(fleet.relays.map((one) => one.isReady()))).every((ready) => !ready)
+    })
+    driver.endpoint.retire(victim.address, 0)
+    await sleep(1_500) // told, refused, told again
+    await fleet.redis?.start()
+    const name = () => fleet.redis?.tryCli('keys', `slr:*${victim.address}*:address`)?.trim() ?? ''
+    const retired = () => fleet.redis?.tryCli('hget', name(), 'retired')?.trim()
+    await eventually('Redis has taken it', () => retired() === '0', 5_000)
+    const old = fleet.endpoint({ address: victim.address, generation: 0 })
+    await eventually('the old generation is refused', () => old.failure?.code === 'retired', 5_000)
+    const next = fleet.endpoint({ address: victim.address, generation: 1 })
+    await eventually('the next one is not', () => next.isAttached, 10_000)
+    const told = async (): Promise<number> => {
+      const label = 'command="retire"'
+      const each = await Promise.all(
+        fleet.relays.map((one) => one.figure('slr_relay_directory_commands_total', label)),
+      )
+      return each.reduce((sum, one) => sum + one, 0)
+    }
+    // Each relay tells what it knows when Redis is back for it, and no more from then on.
+    await eventually('all relays are ready', async () => {
+      return (await Promise.all(fleet.relays.map((one) => one.isReady()))).every((ready) => ready)
+    })
+    await sleep(1_000)
+    const before = await told()
+    expect(before).toBeGreaterThan(0)
+    await sleep(3_000) // six rounds of housekeeping
+    expect(await told()).toBe(before)
+  })
+
   it('keep all streams while Redis hangs, and nobody moves', async () => {
     const fleet = await fleetOf()
     const endpoints = await fleet.attached(6)
