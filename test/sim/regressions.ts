@@ -185,6 +185,7 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
       readBytes: 8_192,
       relays: 2,
       directoryLatencyMs: 0,
+      costsNothing: true,
       steps: [
         { afterMs: 204, step: { is: 'half-open', who: 0, knows: 'endpoint', laterMs: 5 } },
         { afterMs: 0, step: { is: 'half-open', who: 3, knows: 'relay', laterMs: 100_000 } },
@@ -231,7 +232,7 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
             from: 0,
             to: 0,
             opens: { ...silent, writes: 2, pieceBytes: 10_000 },
-            accepts: { ...silent, writes: 2, pieceBytes: 10_000 },
+            accepts: { ...silent, writes: 2, pieceBytes: 10_000, endsLast: true },
             isRefused: false,
           },
         },
@@ -249,6 +250,30 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
         { afterMs: 1, step: { is: 'drain-relay', relay: 0, downMs: 0 } },
         { afterMs: 1, step: { is: 'restart-relay', relay: 1, downMs: 0 } },
         { afterMs: 0, step: { is: 'drain-relay', relay: 1, downMs: 0 } },
+      ],
+    },
+  ],
+  [
+    'a stream that is refused because there are too many may be refused',
+    {
+      ...plain,
+      maxStreams: 2,
+      steps: [
+        {
+          afterMs: 9,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 1,
+            opens: { ...silent, keepsOpen: true },
+            accepts: silent,
+            isRefused: false,
+          },
+        },
+        {
+          afterMs: 9,
+          step: { is: 'talk', from: 1, to: 1, opens: silent, accepts: silent, isRefused: false },
+        },
       ],
     },
   ],
