@@ -76,8 +76,9 @@ export class Admission {
     if (hello.hasHome === true && this.#context.clock.now() - this.#context.returnedMs < SETTLING_MS)
       throw new RelayError('internal', 'the directory is just back: stay for now')
     const isPlaced = hello.placed === true
-    const isReturning = isPlaced && hello.hasHome !== true && this.#isReturning(who)
-    if (hello.mode === 'attach' && !isReturning && this.#place(link, who, isPlaced)) return
+    const isReturning = hello.hasHome !== true && this.#isReturning(who)
+    const hasTriedElsewhere = isReturning && isPlaced
+    if (hello.mode === 'attach' && !hasTriedElsewhere && this.#place(link, who, isPlaced)) return
     if (this.#context.state !== 'serving' && !isReturning)
       throw new RelayError('draining', 'this relay is leaving')
     if (this.#context.upLinks >= this.#context.limits.maxLinks)
@@ -130,9 +131,9 @@ export class Admission {
 
   /**
    * One that is still at home here, and lost its link while this relay is leaving. It has tried elsewhere
-   * and was not taken (the only other relay was away, say): refused here too, it would be
-   * given up though it lives. So it comes back, and moves when another relay takes it. (One that
-   * still has its link says `hasHome`, and stays with that.)
+   * and was not taken, or there is no elsewhere: refused here too, it would be given up though it
+   * lives. So it comes back, and moves when another relay takes it. (One that still has its link
+   * says `hasHome`, and stays with that.)
    */
   #isReturning(who: Attached): boolean {
     if (this.#context.state !== 'draining' || who.mode !== 'attach') return false

@@ -277,4 +277,66 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
       ],
     },
   ],
+  [
+    'an endpoint is taken back by a relay that is leaving also when no other relay is known to it',
+    {
+      ...plain,
+      seed: 11081408,
+      readBytes: 8_192,
+      relays: 2,
+      directoryLatencyMs: 0,
+      costsNothing: true,
+      steps: [
+        { afterMs: 4, step: { is: 'half-open', who: 0, knows: 'endpoint', laterMs: 5 } },
+        { afterMs: 0, step: { is: 'half-open', who: 3, knows: 'relay', laterMs: 100000 } },
+        { afterMs: 112, step: { is: 'drain-relay', relay: 0, downMs: 0 } },
+        {
+          afterMs: 249,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 0,
+            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            accepts: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            isRefused: false,
+          },
+        },
+        {
+          afterMs: 139,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 0,
+            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            accepts: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            isRefused: false,
+          },
+        },
+        { afterMs: 0, step: { is: 'drain-relay', relay: 1, downMs: 0 } },
+        { afterMs: 0, step: { is: 'restart-relay', relay: 0, downMs: 969 } },
+        {
+          afterMs: 1,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 3,
+            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            accepts: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            isRefused: false,
+          },
+        },
+        {
+          afterMs: 1,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 0,
+            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            accepts: { writes: 15, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0, endsLast: true },
+            isRefused: false,
+          },
+        },
+      ],
+    },
+  ],
 ]

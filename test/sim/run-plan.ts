@@ -65,8 +65,6 @@ class PlanRun {
   readonly #slots: Slot[] = []
   readonly #limits: Partial<EndpointLimits>
   #isGentle: boolean
-  /** When relays were told to leave, ms. */
-  readonly #drainedMs = new Map<unknown, number>()
 
   constructor(plan: Plan, isVerbose: boolean) {
     this.plan = plan
@@ -308,17 +306,12 @@ class PlanRun {
   }
 
   /**
-   * A relay leaves for good while no other one serves. Nobody can say then who is where, and an
-   * address may be given up when its grace is over: streams end by a named reset, but they may end.
+   * A relay leaves for good while another one is down. Nobody may be there to say who is where, and
+   * an address may be given up when its grace is over: streams end by a named reset, but may end.
    */
   #leavesNoRelay(step: PlanStep): boolean {
-    if (step.is !== 'drain-relay' && step.is !== 'restart-relay') return false
-    const now = this.world.clock.now()
-    const others = [...this.world.relays.values()].filter((one) => one !== this.#relay(step.relay))
-    const isAnyLeaving = others.some((one) => now - (this.#drainedMs.get(one) ?? -DRAINED_MS) < DRAINED_MS)
-    const isAnyDown = others.some((one) => !one.isUp)
-    if (step.is === 'drain-relay') this.#drainedMs.set(this.#relay(step.relay), now)
-    return others.length > 0 && (isAnyLeaving || (step.is === 'drain-relay' && isAnyDown))
+    if (step.is !== 'drain-relay') return false
+    return [...this.world.relays.values()].some((one) => one !== this.#relay(step.relay) && !one.isUp)
   }
 
   async #assertEmptied(): Promise<void> {
@@ -381,9 +374,6 @@ function sum(figures: Record<string, number>): number {
 function isVerboseStep(step: PlanStep): boolean {
   return step.is !== undefined
 }
-
-/** A relay that was told to leave is back and known again after this, ms. */
-const DRAINED_MS = 3_000
 
 /** Nothing of this may cost a stream. */
 function isGentle(step: PlanStep): boolean {
