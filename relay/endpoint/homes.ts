@@ -125,8 +125,13 @@ export class Homes {
 
   /** The relay of `link` says where an address is at home: that relay is visited. */
   moved(link: Link, moved: Moved): void {
+    const before = this.#whereabouts.of(moved.to)
     if (!this.#whereabouts.moved(nodeOf(link), moved)) return
-    if (moved.node === this.#homeNode() || this.#visits.has(moved.node)) return
+    if (moved.node === this.#homeNode() || this.#visits.has(moved.node)) {
+      // Streams may wait for a visit of where it was before, which nobody needs any more.
+      if (before?.is === 'at' && before.node !== moved.node) this.#events.askAgain(moved.to)
+      return
+    }
     const visit: Visit = { urls: moved.urls, dial: { is: 'idle' }, tries: 0, isLeaving: false }
     this.#visits.set(moved.node, visit)
     this.#dialVisit(moved.node, visit)

@@ -339,4 +339,51 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
       ],
     },
   ],
+  [
+    'a stream that waits for a visit goes on at once when its peer turns out to be at the own home by now',
+    {
+      ...plain,
+      seed: 870763707,
+      readBytes: 8_192,
+      relays: 2,
+      directoryLatencyMs: 0,
+      steps: [
+        { afterMs: 2, step: { is: 'stop', who: 0, ms: 5 } },
+        { afterMs: 1, step: { is: 'drain-relay', relay: 1, downMs: 0 } },
+        {
+          afterMs: 0,
+          step: {
+            is: 'talk',
+            from: 1,
+            to: 0,
+            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            accepts: { writes: 0, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            isRefused: false,
+          },
+        },
+        {
+          afterMs: 5,
+          step: {
+            is: 'talk',
+            from: 3,
+            to: 0,
+            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            accepts: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            isRefused: false,
+          },
+        },
+        {
+          afterMs: 0,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 0,
+            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            accepts: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
+            isRefused: false,
+          },
+        },
+      ],
+    },
+  ],
 ]
