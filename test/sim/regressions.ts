@@ -3,6 +3,7 @@
  * failure of the random schedules is added here as fast-check prints it.
  */
 import type { Plan } from './plan.ts'
+import type { Script } from './talker.ts'
 
 const plain = {
   seed: 0,
@@ -20,6 +21,12 @@ const plain = {
   maxStreams: 1_000,
 } as const satisfies Omit<Plan, 'steps'>
 const silent = { writes: 0, pieceBytes: 1_000, pauseMs: 0, readDelayMs: 0 }
+const twoPieces = { ...silent, writes: 2, pieceBytes: 10_000 }
+
+/** A conversation of two pieces each way, unless `accepts` says otherwise of the way back. */
+function talk(afterMs: number, from: number, to: number, accepts: Script = twoPieces): Plan['steps'][number] {
+  return { afterMs, step: { is: 'talk', from, to, opens: twoPieces, accepts, isRefused: false } }
+}
 
 export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
   [
@@ -190,52 +197,12 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
         { afterMs: 204, step: { is: 'half-open', who: 0, knows: 'endpoint', laterMs: 5 } },
         { afterMs: 0, step: { is: 'half-open', who: 3, knows: 'relay', laterMs: 100_000 } },
         { afterMs: 112, step: { is: 'drain-relay', relay: 0, downMs: 0 } },
-        {
-          afterMs: 249,
-          step: {
-            is: 'talk',
-            from: 0,
-            to: 0,
-            opens: { ...silent, writes: 2, pieceBytes: 10_000 },
-            accepts: { ...silent, writes: 2, pieceBytes: 10_000 },
-            isRefused: false,
-          },
-        },
-        {
-          afterMs: 139,
-          step: {
-            is: 'talk',
-            from: 0,
-            to: 0,
-            opens: { ...silent, writes: 2, pieceBytes: 10_000 },
-            accepts: { ...silent, writes: 2, pieceBytes: 10_000 },
-            isRefused: false,
-          },
-        },
+        talk(249, 0, 0),
+        talk(139, 0, 0),
         { afterMs: 0, step: { is: 'drain-relay', relay: 1, downMs: 0 } },
         { afterMs: 0, step: { is: 'restart-relay', relay: 0, downMs: 958 } },
-        {
-          afterMs: 1,
-          step: {
-            is: 'talk',
-            from: 0,
-            to: 3,
-            opens: { ...silent, writes: 2, pieceBytes: 10_000 },
-            accepts: { ...silent, writes: 2, pieceBytes: 10_000 },
-            isRefused: false,
-          },
-        },
-        {
-          afterMs: 1,
-          step: {
-            is: 'talk',
-            from: 0,
-            to: 0,
-            opens: { ...silent, writes: 2, pieceBytes: 10_000 },
-            accepts: { ...silent, writes: 2, pieceBytes: 10_000, endsLast: true },
-            isRefused: false,
-          },
-        },
+        talk(1, 0, 3),
+        talk(1, 0, 0, { ...twoPieces, endsLast: true }),
       ],
     },
   ],
@@ -281,61 +248,21 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
     'an endpoint is taken back by a relay that is leaving also when no other relay is known to it',
     {
       ...plain,
-      seed: 11081408,
+      seed: 11_081_408,
       readBytes: 8_192,
       relays: 2,
       directoryLatencyMs: 0,
       costsNothing: true,
       steps: [
         { afterMs: 4, step: { is: 'half-open', who: 0, knows: 'endpoint', laterMs: 5 } },
-        { afterMs: 0, step: { is: 'half-open', who: 3, knows: 'relay', laterMs: 100000 } },
+        { afterMs: 0, step: { is: 'half-open', who: 3, knows: 'relay', laterMs: 100_000 } },
         { afterMs: 112, step: { is: 'drain-relay', relay: 0, downMs: 0 } },
-        {
-          afterMs: 249,
-          step: {
-            is: 'talk',
-            from: 0,
-            to: 0,
-            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            accepts: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            isRefused: false,
-          },
-        },
-        {
-          afterMs: 139,
-          step: {
-            is: 'talk',
-            from: 0,
-            to: 0,
-            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            accepts: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            isRefused: false,
-          },
-        },
+        talk(249, 0, 0),
+        talk(139, 0, 0),
         { afterMs: 0, step: { is: 'drain-relay', relay: 1, downMs: 0 } },
         { afterMs: 0, step: { is: 'restart-relay', relay: 0, downMs: 969 } },
-        {
-          afterMs: 1,
-          step: {
-            is: 'talk',
-            from: 0,
-            to: 3,
-            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            accepts: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            isRefused: false,
-          },
-        },
-        {
-          afterMs: 1,
-          step: {
-            is: 'talk',
-            from: 0,
-            to: 0,
-            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            accepts: { writes: 15, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0, endsLast: true },
-            isRefused: false,
-          },
-        },
+        talk(1, 0, 3),
+        talk(1, 0, 0, { ...twoPieces, writes: 15, endsLast: true }),
       ],
     },
   ],
@@ -343,46 +270,16 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
     'a stream that waits for a visit goes on at once when its peer turns out to be at the own home by now',
     {
       ...plain,
-      seed: 870763707,
+      seed: 870_763_707,
       readBytes: 8_192,
       relays: 2,
       directoryLatencyMs: 0,
       steps: [
         { afterMs: 2, step: { is: 'stop', who: 0, ms: 5 } },
         { afterMs: 1, step: { is: 'drain-relay', relay: 1, downMs: 0 } },
-        {
-          afterMs: 0,
-          step: {
-            is: 'talk',
-            from: 1,
-            to: 0,
-            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            accepts: { writes: 0, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            isRefused: false,
-          },
-        },
-        {
-          afterMs: 5,
-          step: {
-            is: 'talk',
-            from: 3,
-            to: 0,
-            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            accepts: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            isRefused: false,
-          },
-        },
-        {
-          afterMs: 0,
-          step: {
-            is: 'talk',
-            from: 0,
-            to: 0,
-            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            accepts: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0 },
-            isRefused: false,
-          },
-        },
+        talk(0, 1, 0, { ...twoPieces, writes: 0 }),
+        talk(5, 3, 0),
+        talk(0, 0, 0),
       ],
     },
   ],
