@@ -61,6 +61,9 @@ export async function runSpark(contestant: Contestant, bed: Testbed): Promise<Sa
     'spark.executor.cores': '1',
     'spark.executor.instances': String(EXECUTORS),
     'spark.cores.max': String(EXECUTORS),
+    // The agent starts executors as Spark's own Kubernetes image does: heap as large as it gets, from
+    // the start. Standalone workers say -Xmx alone, which makes for other collections.
+    'spark.executor.extraJavaOptions': '-Xms1g',
     'spark.driver.memory': '1g',
     'spark.sql.shuffle.partitions': '16',
     'spark.sql.adaptive.enabled': 'false',

@@ -90,6 +90,8 @@ export class Stream implements StreamHandle {
   /** In the link's queue of streams with something to send. Owned by link.ts. */
   isQueued = false
   isWaitingForRoom = false
+  /** In the link's list of streams that the current read brought bytes for. Owned by link.ts. */
+  isReading = false
   /** Both FINs were confirmed. Set when it is over. */
   endedCleanly = false
   isAckPending = false
@@ -246,6 +248,11 @@ export class Stream implements StreamHandle {
     this.#local?.deliver(bytes, end - fresh, end, slab)
   }
 
+  /** The read that brought bytes is over. */
+  flush(): void {
+    this.#local?.flush?.()
+  }
+
   handleSignal(type: number, offset: number): void {
     switch (type) {
       case FrameType.ack:
@@ -361,8 +368,8 @@ export class Stream implements StreamHandle {
       return
     }
     const credit = receive.takeCredit(this.#host.now())
-    if (receive.hasAckToSend) link.sendSignal(FrameType.ack, label, receive.takeAck())
-    if (credit >= 0) link.sendSignal(FrameType.credit, label, credit)
+    const ack = receive.hasAckToSend ? receive.takeAck() : -1
+    if (ack >= 0 || credit >= 0) link.sendReceipts(label, ack, credit)
     if (receive.isStarved) this.#host.starved(this)
   }
 

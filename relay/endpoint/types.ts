@@ -22,6 +22,8 @@ export interface LocalSide {
    * left (the kernel has them): credit and acknowledgement follow from that.
    */
   deliver(bytes: Buffer, start: number, end: number, slab: Slab): void
+  /** After the last `deliver` of what was read at once, while its slab is still valid. For sides that write it as one. */
+  flush?(): void
   /** The peer has finished its half: no more bytes come. The other half goes on. */
   ended(): void
   /** Both halves are over, now. `reason` says why; what was not delivered is lost. */

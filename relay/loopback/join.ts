@@ -72,6 +72,7 @@ class JoinEnd implements StreamHandle {
 
   #pass(slab: Slab, start: number, end: number): void {
     this.other.local?.deliver(slab.bytes, start, end, slab)
+    this.other.local?.flush?.()
     slab.release() // the other side has retained it if it needs it
   }
 

@@ -32,6 +32,10 @@ export class SocketSide implements LocalSide {
   #handle: StreamHandle | undefined
   #state: SideState = 'idle'
   #onOpened: (() => void) | undefined
+  // What the current read has brought: most reads bring one piece, so it has a place of its own.
+  #piece: Buffer | undefined
+  readonly #more: Buffer[] = []
+  #slab: Slab | undefined
   // Writes that the kernel has not taken, oldest at #oldest; a slab where one is pinned.
   #lengths: number[] = []
   #slabs: (Slab | undefined)[] = []
@@ -91,19 +95,41 @@ export class SocketSide implements LocalSide {
     this.#onOpened?.()
   }
 
+  /** Kept until flush(): pieces that one read brings leave in one system call. */
   deliver(bytes: Buffer, start: number, end: number, slab: Slab): void {
     if (this.#state === 'over') return
-    const length = end - start
+    const piece = bytes.subarray(start, end)
+    if (this.#piece === undefined) {
+      this.#piece = piece
+      this.#slab = slab
+    } else this.#more.push(piece)
+  }
+
+  flush(): void {
+    const piece = this.#piece
+    const slab = this.#slab
+    if (piece === undefined || slab === undefined) return
+    this.#piece = undefined
+    this.#slab = undefined
     const { socket } = this
     const isQueued = socket.writableLength > 0
-    this.#lengths.push(length)
-    const slice = bytes.subarray(start, end)
-    if (isQueued && isWorthCopying(slice, slab)) {
+    if (this.#more.length === 0) return this.#write(piece, slab, isQueued)
+    socket.cork()
+    this.#write(piece, slab, isQueued)
+    for (const next of this.#more) this.#write(next, slab, isQueued)
+    this.#more.length = 0
+    socket.uncork()
+  }
+
+  #write(piece: Buffer, slab: Slab, isQueued: boolean): void {
+    const { socket } = this
+    this.#lengths.push(piece.length)
+    if (isQueued && isWorthCopying(piece, slab)) {
       this.#slabs.push(undefined)
-      socket.write(Buffer.from(slice), this.#handleWritten)
+      socket.write(Buffer.from(piece), this.#handleWritten)
       return
     }
-    socket.write(slice, this.#handleWritten)
+    socket.write(piece, this.#handleWritten)
     if (socket.writableLength === 0)
       this.#slabs.push(undefined) // the kernel has all of it
     else {
@@ -113,11 +139,14 @@ export class SocketSide implements LocalSide {
   }
 
   ended(): void {
-    if (this.#state !== 'over') this.socket.end()
+    if (this.#state === 'over') return
+    this.flush()
+    this.socket.end()
   }
 
   reset(_reason: ResetReason): void {
     this.#state = 'over'
+    this.#forget()
     this.#handle = undefined
     const { socket } = this
     // libuv refuses to reset while a shutdown is under way (one turn of the loop), and Node then
@@ -169,8 +198,16 @@ export class SocketSide implements LocalSide {
     if (this.#state !== 'over') this.#abort()
   }
 
+  /** What a read has brought for a program that is gone. */
+  #forget(): void {
+    this.#piece = undefined
+    this.#slab = undefined
+    this.#more.length = 0
+  }
+
   #abort(): void {
     this.#state = 'over'
+    this.#forget()
     this.#handle?.reset('aborted')
     this.#handle = undefined
   }

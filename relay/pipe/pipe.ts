@@ -35,6 +35,11 @@ export interface Pipe {
    * lie in it: the pipe retains it until the kernel has them.
    */
   write(bytes: Uint8Array, slab?: Slab): void
+  /**
+   * The same for a few bytes that are in no hurry: they leave before or with the next write, or
+   * when this turn of the event loop ends.
+   */
+  writeSoon(bytes: Uint8Array): void
   /** Between cork() and uncork() writes are gathered into one system call. Not nested. */
   cork(): void
   uncork(): void

@@ -27,6 +27,9 @@ export interface SocketPipeOptions {
  */
 type State = 'idle' | 'open' | 'ending' | 'over'
 
+/** What keeps writes back. `soon`: the end of the turn. `corked`: the owner. Both cork the socket, once. */
+type Gathering = 'no' | 'soon' | 'corked'
+
 export class SocketPipe implements Pipe {
   readonly name: string
   /** For who made the pipe: to wait for the connection. */
@@ -38,8 +41,10 @@ export class SocketPipe implements Pipe {
   #events: PipeEvents | undefined
   #first: Buffer | undefined
   #error: Error | undefined
-  #backlogBeforeCork = 0
-  #isCorked = false
+  #gathering: Gathering = 'no'
+  /** When gathering began. */
+  #backlog = 0
+  #isTurnEndDue = false
   /** Writes were left waiting: the owner hears of their end. */
   #owesDrained = false
 
@@ -85,11 +90,13 @@ export class SocketPipe implements Pipe {
   write(bytes: Uint8Array, slab?: Slab): void {
     if (this.#state === 'ending' || this.#state === 'over' || bytes.length === 0) return
     const socket = this.socket
-    const backlog = this.#isCorked ? this.#backlogBeforeCork : socket.writableLength
+    if (this.#gathering === 'soon') this.#stopGathering()
+    const isCorked = this.#gathering === 'corked'
+    const backlog = isCorked ? this.#backlog : socket.writableLength
     if (backlog > 0 && slab !== undefined && isWorthCopying(bytes, slab)) {
       this.#ledger.push(undefined)
       socket.write(Buffer.from(bytes), this.#handleWritten)
-    } else if (this.#isCorked) {
+    } else if (isCorked) {
       this.#ledger.push(slab)
       socket.write(bytes, this.#handleWritten)
       return
@@ -101,14 +108,42 @@ export class SocketPipe implements Pipe {
     if (socket.writableLength > 0) this.#owesDrained = true
   }
 
+  writeSoon(bytes: Uint8Array): void {
+    if (this.#state === 'ending' || this.#state === 'over') return
+    if (this.#gathering === 'no') {
+      this.#startGathering('soon')
+      // At most one for each pipe and turn, whoever has taken over the gathering since.
+      if (!this.#isTurnEndDue) setImmediate(endTurn, this)
+      this.#isTurnEndDue = true
+    }
+    this.#ledger.push(undefined)
+    this.socket.write(bytes, this.#handleWritten)
+  }
+
+  /** For endTurn(). */
+  turnEnded(): void {
+    this.#isTurnEndDue = false
+    if (this.#gathering === 'soon') this.#stopGathering()
+  }
+
   cork(): void {
-    this.#backlogBeforeCork = this.socket.writableLength
-    this.#isCorked = true
-    this.socket.cork()
+    if (this.#gathering === 'soon')
+      this.#gathering = 'corked' // what waited goes with the rest
+    else this.#startGathering('corked')
   }
 
   uncork(): void {
-    this.#isCorked = false
+    this.#stopGathering()
+  }
+
+  #startGathering(gathering: Gathering): void {
+    this.#gathering = gathering
+    this.#backlog = this.socket.writableLength
+    this.socket.cork()
+  }
+
+  #stopGathering(): void {
+    this.#gathering = 'no'
     this.socket.uncork()
     if (this.socket.writableLength > 0) this.#owesDrained = true
   }
@@ -159,6 +194,11 @@ export class SocketPipe implements Pipe {
     this.#ledger.clear()
     this.#events?.closed(this.#error)
   }
+}
+
+/** One function for all pipes, not a closure each. */
+function endTurn(pipe: SocketPipe): void {
+  pipe.turnEnded()
 }
 
 /** One function for all sockets, not a closure each. */

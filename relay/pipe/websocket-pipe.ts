@@ -45,6 +45,7 @@ export class WebSocketPipe implements Pipe {
   #gathered: Uint8Array[] = []
   #gatheredBytes = 0
   #isCorked = false
+  #isTurnEndDue = false
   #backlogBeforeCork = 0
   #owesDrained = false
   #error: Error | undefined
@@ -83,10 +84,8 @@ export class WebSocketPipe implements Pipe {
   write(bytes: Uint8Array, slab?: Slab): void {
     if (this.#state === 'ending' || this.#state === 'over' || bytes.length === 0) return
     if (this.#isCorked && bytes.length <= GATHER_BYTES) {
-      if (this.#gatheredBytes + bytes.length > MAX_MESSAGE_BYTES) this.#sendGathered()
       // A copy, as it stays here until uncork() and the slab's owner may go on before that.
-      this.#gathered.push(slab === undefined ? bytes : Buffer.from(bytes))
-      this.#gatheredBytes += bytes.length
+      this.#gather(slab === undefined ? bytes : Buffer.from(bytes))
       return
     }
     this.#sendGathered()
@@ -97,6 +96,22 @@ export class WebSocketPipe implements Pipe {
       this.#send(kept.subarray(at, at + MAX_MESSAGE_BYTES), isCopied ? undefined : slab)
     }
     if (!this.#isCorked && this.#webSocket.bufferedAmount > 0) this.#owesDrained = true
+  }
+
+  writeSoon(bytes: Uint8Array): void {
+    if (this.#state === 'ending' || this.#state === 'over') return
+    this.#gather(bytes)
+    if (this.#isCorked || this.#isTurnEndDue) return
+    this.#isTurnEndDue = true
+    setImmediate(endTurn, this)
+  }
+
+  /** For endTurn(). */
+  turnEnded(): void {
+    this.#isTurnEndDue = false
+    if (this.#isCorked || this.#state !== 'open') return
+    this.#sendGathered()
+    if (this.#webSocket.bufferedAmount > 0) this.#owesDrained = true
   }
 
   cork(): void {
@@ -131,6 +146,12 @@ export class WebSocketPipe implements Pipe {
 
   destroy(): void {
     this.#webSocket.terminate()
+  }
+
+  #gather(bytes: Uint8Array): void {
+    if (this.#gatheredBytes + bytes.length > MAX_MESSAGE_BYTES) this.#sendGathered()
+    this.#gathered.push(bytes)
+    this.#gatheredBytes += bytes.length
   }
 
   #sendGathered(): void {
@@ -175,6 +196,11 @@ export class WebSocketPipe implements Pipe {
     this.#ledger.clear()
     this.#events?.closed(this.#error)
   }
+}
+
+/** One function for all pipes, not a closure each. */
+function endTurn(pipe: WebSocketPipe): void {
+  pipe.turnEnded()
 }
 
 const sendOptions = { binary: true, compress: false } as const

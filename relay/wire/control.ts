@@ -157,6 +157,14 @@ export function encodeSignal(type: number, label: number, offset: number): Buffe
   return frame
 }
 
+/** ACK and CREDIT of one stream in one piece, each -1 for none. */
+export function encodeReceipts(label: number, ack: number, credit: number): Buffer {
+  const frames = Buffer.allocUnsafe(ack >= 0 && credit >= 0 ? 2 * HEADER_BYTES : HEADER_BYTES)
+  if (ack >= 0) writeHeader(frames, 0, FrameType.ack, 0, label, ack)
+  if (credit >= 0) writeHeader(frames, frames.length - HEADER_BYTES, FrameType.credit, 0, label, credit)
+  return frames
+}
+
 type Fields = Readonly<Record<string, unknown>>
 
 function unpack(frame: string, payload: Buffer): Fields {

@@ -77,6 +77,50 @@ export function describePipe(name: string, start: () => Promise<PipeWorld>): voi
       expect(sha256(atAccepted.all)).toBe(sha256(all))
     })
 
+    it('sends what is in no hurry behind what came before and ahead of what comes after, by itself too', async () => {
+      const { dialled, atAccepted } = await connect()
+      const part = (size: number): Buffer => randomFillSync(Buffer.alloc(size))
+      const [first, soon, next, later, corked, last] = [20, 32, 70_000, 16, 5_000, 16].map(part) as [
+        Buffer,
+        Buffer,
+        Buffer,
+        Buffer,
+        Buffer,
+        Buffer,
+      ]
+      dialled.write(first)
+      dialled.writeSoon(soon)
+      dialled.write(next)
+      dialled.writeSoon(later)
+      dialled.cork()
+      dialled.write(corked)
+      dialled.uncork()
+      dialled.writeSoon(last)
+      const all = Buffer.concat([first, soon, next, later, corked, last])
+      await atAccepted.until(() => atAccepted.bytes === all.length)
+      expect(sha256(atAccepted.all)).toBe(sha256(all))
+    })
+
+    it('puts what is in no hurry into one write a turn', async () => {
+      const { dialled, atAccepted } = await connect()
+      for (let at = 0; at < 50; at += 1) dialled.writeSoon(Buffer.alloc(16, at))
+      expect(dialled.queuedBytes).toBe(800)
+      await atAccepted.until(() => atAccepted.bytes === 800)
+      expect(atAccepted.reads).toBe(1)
+      await expect.poll(() => dialled.queuedBytes).toBe(0) // TLS hears of it later than the reader
+    })
+
+    it('forgets what is in no hurry when it ends, without a fault', async () => {
+      const { dialled, atDialled, atAccepted } = await connect()
+      dialled.writeSoon(Buffer.alloc(16))
+      dialled.destroy()
+      dialled.writeSoon(Buffer.alloc(16))
+      await atDialled.until(() => atDialled.closes === 1)
+      await nextTurn()
+      await atAccepted.until(() => atAccepted.closes === 1)
+      expect(atAccepted.bytes).toBe(0)
+    })
+
     it('forwards slabs without losing or changing a byte, and gives every one of them back', async () => {
       const { world, dialled, accepted, atDialled, atAccepted } = await connect()
       atAccepted.onData = (slab, from, to) => accepted.write(slab.bytes.subarray(from, to), slab)

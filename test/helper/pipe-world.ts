@@ -120,6 +120,7 @@ export async function startPipeWorld(options: PipeWorldOptions): Promise<PipeWor
 export class PipeRecorder implements PipeEvents {
   readonly chunks: Buffer[] = []
   bytes = 0
+  reads = 0
   drains = 0
   closes = 0
   error: Error | undefined
@@ -128,6 +129,7 @@ export class PipeRecorder implements PipeEvents {
 
   data(slab: Slab, start: number, end: number): void {
     this.bytes += end - start
+    this.reads += 1
     if (this.onData === undefined) this.chunks.push(Buffer.from(slab.bytes.subarray(start, end)))
     else this.onData(slab, start, end)
     this.#wake()

@@ -4,6 +4,7 @@
  */
 import type { Pipe, PipeEvents } from '../../relay/pipe/pipe.ts'
 import type { Slab } from '../../relay/pipe/slab.ts'
+import { FrameType, HEADER_BYTES } from '../../relay/wire/header.ts'
 import type { Party } from './party.ts'
 import type { Dice } from './random.ts'
 
@@ -55,7 +56,7 @@ export class SimPipe implements Pipe {
   #reason: Error | undefined
   /** Bytes written from here vanish. */
   isSilent = false
-  /** A write that begins with a frame of this type is lost, and all after it. */
+  /** A write that begins with a frame of this type (or with ACK and that) is lost, and all after it. */
   #loses: { readonly type: number; readonly then: () => void } | undefined
   /** On top of the wire's, ms. */
   #lagMs = 0
@@ -85,7 +86,7 @@ export class SimPipe implements Pipe {
   write(bytes: Uint8Array, slab?: Slab): void {
     if (this.#isClosed || this.#isEnding) return
     const loses = this.#loses
-    if (loses !== undefined && bytes[0] === loses.type) {
+    if (loses !== undefined && beginsWith(loses.type, bytes)) {
       this.#loses = undefined
       this.silence()
       this.party.after(0, loses.then)
@@ -95,6 +96,16 @@ export class SimPipe implements Pipe {
     this.queuedBytes += bytes.length
     if (!this.#isCorked) this.#flush()
     if (this.queuedBytes > this.mostQueuedBytes) this.mostQueuedBytes = this.queuedBytes
+  }
+
+  writeSoon(bytes: Uint8Array): void {
+    if (this.#isCorked) return this.write(bytes)
+    this.cork()
+    this.write(bytes)
+    this.#isCorked = false
+    this.party.after(0, () => {
+      if (!this.#isCorked) this.#flush()
+    })
   }
 
   cork(): void {
@@ -302,6 +313,10 @@ export class SimPipe implements Pipe {
     this.#peerEnded = { reason }
     this.#readSoon()
   }
+}
+
+function beginsWith(type: number, bytes: Uint8Array): boolean {
+  return bytes[0] === type || (bytes[0] === FrameType.ack && bytes[HEADER_BYTES] === type)
 }
 
 /** A connection between two parties. */

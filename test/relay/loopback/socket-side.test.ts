@@ -5,6 +5,8 @@ import { readdirSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { SocketSide } from '../../../relay/loopback/socket-side.ts'
+import { Slab, SlabPool } from '../../../relay/pipe/slab.ts'
 import { freePort, World } from './world.ts'
 
 const near = '127.64.0.2'
@@ -36,6 +38,69 @@ async function failureOf(socket: Socket): Promise<string | undefined> {
   const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException]
   return error.code
 }
+
+/** A side whose program is a server of this test, and a handle that counts what has left. */
+async function boundSide(): Promise<{ side: SocketSide; server: Socket; delivered: () => number }> {
+  const accepted = Promise.withResolvers<Socket>()
+  const port = await world.server((socket) => accepted.resolve(socket))
+  const side = SocketSide.dialled('::1', port, new SlabPool(64 * 1024, 1))
+  await once(side.socket, 'connect')
+  let delivered = 0
+  side.bindOpen({
+    peer: far,
+    port,
+    class: 'bulk',
+    sendRoom: 0,
+    send: () => false,
+    end: () => {},
+    reset: () => {},
+    delivered: (bytes) => {
+      delivered += bytes
+    },
+  })
+  return { side, server: await accepted.promise, delivered: () => delivered }
+}
+
+describe('what one read brings for a socket', () => {
+  it('leaves at its end, in one write, in order, and lets go of the slab', async () => {
+    const { side, server, delivered } = await boundSide()
+    const slab = new Slab(randomBytes(3_000))
+    for (const [from, to] of [
+      [0, 700],
+      [716, 1_000],
+      [1_016, 3_000],
+    ] as const)
+      side.deliver(slab.bytes, from, to, slab)
+    expect(side.socket.bytesWritten).toBe(0)
+    side.flush()
+    side.ended()
+    const sent = [slab.bytes.subarray(0, 700), slab.bytes.subarray(716, 1_000), slab.bytes.subarray(1_016)]
+    const chunks: Buffer[] = []
+    for await (const chunk of server) chunks.push(chunk as Buffer)
+    expect(chunks).toHaveLength(1)
+    expect(chunks[0]).toEqual(Buffer.concat(sent))
+    await expect.poll(delivered).toBe(2_968)
+    expect(slab.isShared).toBe(false)
+    server.end()
+  })
+
+  it('leaves before the end of the stream that comes with it, and not after a reset', async () => {
+    const { side, server } = await boundSide()
+    const slab = new Slab(Buffer.from('last words'))
+    side.deliver(slab.bytes, 0, 10, slab)
+    side.ended()
+    expect((await buffer(server)).toString()).toBe('last words')
+    server.end()
+    const other = await boundSide()
+    const failure = failureOf(other.server)
+    other.side.deliver(slab.bytes, 0, 10, slab)
+    other.side.reset('gone')
+    other.side.flush()
+    expect(other.side.socket.bytesWritten).toBe(0)
+    expect(slab.isShared).toBe(false)
+    expect(await failure).toBe('ECONNRESET')
+  })
+})
 
 describe('a socket behind a stream', () => {
   it('keeps the answer coming after the client has finished its half', async () => {

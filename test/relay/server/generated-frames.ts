@@ -33,6 +33,9 @@ class MemoryPipe implements Pipe {
   write(bytes: Uint8Array): void {
     if (this.#keeps) this.written.push(Buffer.from(bytes))
   }
+  writeSoon(bytes: Uint8Array): void {
+    this.write(bytes)
+  }
   cork(): void {}
   uncork(): void {}
   end(): void {
