@@ -23,8 +23,6 @@ export interface PipeDialerOptions {
   readonly detours?: Readonly<Record<string, string>>
   /** Read buffers of busy links. Default: 256 KiB each, 8 unused ones kept. */
   readonly pool?: SlabPool
-  /** See SocketReaderOptions. Default: never, right where the loop serves one class only. */
-  readonly yieldWhen?: () => boolean
 }
 
 export { DialError } from './dial-error.ts'
@@ -102,12 +100,7 @@ function dialNative(
   const ca = url.is === 'tls' ? caOf(options) : {}
   const pipe = new SocketPipe({
     name,
-    open: ({ onBytes }) =>
-      readDialled((onread) => connect(url, tlsModule, ca, onread), {
-        pool,
-        onBytes,
-        yieldWhen: options.yieldWhen,
-      }),
+    open: ({ onBytes }) => readDialled((onread) => connect(url, tlsModule, ca, onread), { pool, onBytes }),
   })
   const socket = pipe.socket
   return new Promise((resolve, reject) => {

@@ -3,7 +3,7 @@
 import type { SparkVersion } from '../spark/harness.ts'
 import { descendants, ofKind, survivors } from '../spark/processes.ts'
 import { quantile } from './row.ts'
-import { SparkWorld } from './spark-world.ts'
+import { type SparkDirectory, SparkWorld } from './spark-world.ts'
 import { wait } from './world.ts'
 
 export interface SparkResult {
@@ -28,6 +28,8 @@ interface Plot {
   readonly stallMs: number
   /** A row whose fault takes an executor with it. */
   readonly mayFailTasks?: boolean
+  /** Default: server. */
+  readonly directory?: SparkDirectory
   play(world: SparkWorld, note: (text: string) => void): Promise<void>
 }
 
@@ -37,7 +39,7 @@ function row(name: string, fault: string, means: string, plot: Plot): SparkRow {
     fault,
     means,
     async run(version, say) {
-      const world = await SparkWorld.start(version)
+      const world = await SparkWorld.start(version, plot.directory)
       const notes: string[] = []
       try {
         world.crowd.mark()
@@ -260,6 +262,23 @@ export const sparkRows: readonly SparkRow[] = [
         await wait(30_000)
         await redis.start()
         await wait(5_000)
+      },
+    },
+  ),
+  row(
+    'redis-failover',
+    'Redis failover (Sentinel)',
+    'a master, a replica and three Sentinels; SIGKILL to the master',
+    {
+      stallMs: 5_000,
+      directory: 'sentinels',
+      async play({ redis, crowd }, note) {
+        await redis.kill()
+        const killedMs = performance.now()
+        const late = await crowd.add(crowd.parties.length)
+        await late.attached(30_000)
+        note(`a new endpoint joined after ${Math.round(performance.now() - killedMs)} ms`)
+        await wait(10_000)
       },
     },
   ),

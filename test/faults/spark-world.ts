@@ -1,5 +1,5 @@
 /**
- * The stage of a row with real Spark: Redis, three relays on Unix sockets with a fault proxy
+ * The stage of a row with real Spark: Redis (or a group of it with Sentinels), three relays on Unix sockets with a fault proxy
  * before each, a job with six executors that shuffles round after round, and beside it four
  * endpoints with checked streams that measure stalls. Used by spark.spark.test.ts and
  * scripts/faults.ts.
@@ -8,14 +8,18 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Failures, readFailures } from '../../scripts/event-log-failures.ts'
 import { FaultProxy } from '../helper/fault-proxy.ts'
-import { freePort, RedisServer } from '../helper/redis.ts'
+import { freePort, RedisServer, startSentinels } from '../helper/redis.ts'
 import { jobs, type SparkVersion, type Submitted, startSubmit } from '../spark/harness.ts'
 import { Crowd, type Outcome } from './crowd.ts'
 import { Fleet, realTimes } from './fleet.ts'
 
 const RELAYS = 3
+const EXECUTORS = 6
 const ROWS = 400_000
 const PARTITIONS = 12
+
+/** server: one, behind a proxy for each relay. sentinels: a master, a replica and three Sentinels, reached without proxies. */
+export type SparkDirectory = 'server' | 'sentinels'
 
 export interface SparkOutcome {
   readonly exitCode: number
@@ -31,12 +35,15 @@ export class SparkWorld {
   readonly proxies: readonly FaultProxy[]
   readonly crowd: Crowd
   readonly job: Submitted
+  /** Of a group: the master that it began with. */
   readonly redis: RedisServer
+  readonly #stopRedis: () => Promise<void>
   /** Before Redis, one a relay. */
   readonly redisProxies: readonly FaultProxy[]
 
   private constructor(
     redis: RedisServer,
+    stopRedis: () => Promise<void>,
     redisProxies: readonly FaultProxy[],
     fleet: Fleet,
     proxies: readonly FaultProxy[],
@@ -45,6 +52,7 @@ export class SparkWorld {
   ) {
     this.redisProxies = redisProxies
     this.redis = redis
+    this.#stopRedis = stopRedis
     this.fleet = fleet
     this.proxies = proxies
     this.crowd = crowd
@@ -52,16 +60,17 @@ export class SparkWorld {
   }
 
   /** Settles when the job is in its second round. */
-  static async start(version: SparkVersion, executors = 6): Promise<SparkWorld> {
-    const redis = await RedisServer.start()
+  static async start(version: SparkVersion, directory: SparkDirectory = 'server'): Promise<SparkWorld> {
+    const group = directory === 'sentinels' ? await startSentinels() : undefined
+    const redis = group?.servers[0] ?? (await RedisServer.start())
     const redisProxies: FaultProxy[] = []
-    for (let index = 0; index < RELAYS; index++)
+    for (let index = 0; group === undefined && index < RELAYS; index++)
       redisProxies.push(await FaultProxy.start(`127.0.0.1:${await freePort()}`, `127.0.0.1:${redis.port}`))
     const starting: Promise<FaultProxy>[] = []
     const fleet = await Fleet.start({
       relays: RELAYS,
       times: realTimes,
-      redis: (index) => `redis://${(redisProxies[index] as FaultProxy).listen}`,
+      redis: (index) => group?.url ?? `redis://${(redisProxies[index] as FaultProxy).listen}`,
       listen: (index, folder) => `unix:${join(folder, `r${index}.sock`)}`,
       advertise: (index, folder) => {
         const url = `unix:${join(folder, `p${index}.sock`)}`
@@ -76,10 +85,10 @@ export class SparkWorld {
       version,
       options: [
         ...fleet.urls.flatMap((url) => ['--relay', url]),
-        ...['--secret-file', fleet.secretFile, '--max-executors', String(executors)],
+        ...['--secret-file', fleet.secretFile, '--max-executors', String(EXECUTORS)],
       ],
       conf: {
-        'spark.executor.instances': executors,
+        'spark.executor.instances': EXECUTORS,
         'spark.executor.memory': '512m',
         'spark.sql.shuffle.partitions': PARTITIONS,
         'spark.sql.adaptive.enabled': false,
@@ -90,7 +99,8 @@ export class SparkWorld {
       },
       program: [join(jobs, 'rounds_until.py'), '{result}', '{folder}', String(ROWS), String(PARTITIONS)],
     })
-    const world = new SparkWorld(redis, redisProxies, fleet, proxies, crowd, job)
+    const stopRedis = (): Promise<void> => (group ?? redis).stop()
+    const world = new SparkWorld(redis, stopRedis, redisProxies, fleet, proxies, crowd, job)
     try {
       await job.saw('round 1 begins', 240_000)
     } catch (error) {
@@ -131,6 +141,6 @@ export class SparkWorld {
     await this.crowd.end()
     await Promise.all([...this.proxies, ...this.redisProxies].map((proxy) => proxy.stop()))
     await this.fleet.stop()
-    await this.redis.stop()
+    await this.#stopRedis()
   }
 }
