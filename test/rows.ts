@@ -50,6 +50,7 @@ const attacks = 'test/relay/server/attacks.test.ts'
 const gate = 'test/relay/loopback/gate.test.ts'
 const sockets = 'test/relay/loopback/socket-side.test.ts'
 const missing = 'test/cli/missing.slow.test.ts'
+const tcpFleet = 'test/spark/tcp-fleet.spark-full.test.ts'
 const fleetResume = 'test/relay/fleet/resume.slow.test.ts'
 const fleetSpread = 'test/relay/fleet/spread.slow.test.ts'
 
@@ -354,6 +355,7 @@ export const rows: readonly Row[] = [
       what: '200 attachments to 4 relays: at most 1.3 × the mean; 1,000 at once within 10 s',
       tests: [{ file: fleetSpread, name: /many endpoints/ }],
     },
+    { what: 'Spark’s functions, without a network, over two relays on TCP', tests: [{ file: tcpFleet }] },
     { what: '`relay --workers N`', tests: [{ file: fleetSpread, name: /--workers/ }] },
   ]),
   ...area('Package', [

@@ -15,6 +15,7 @@ import { rpcBulk } from './rpc-bulk.ts'
 import { scaling } from './scaling.ts'
 import { shim } from './shim.ts'
 import { smallBlock } from './small-block.ts'
+import { sparkDemo } from './spark-demo.ts'
 import { sparkShuffle, sparkShuffleEncrypted } from './spark-shuffle.ts'
 import { tls } from './tls.ts'
 import { websocket } from './websocket.ts'
@@ -39,4 +40,5 @@ export const benches: readonly Bench[] = [
   scaling,
   sparkShuffle,
   sparkShuffleEncrypted,
+  sparkDemo,
 ]

@@ -46,48 +46,21 @@ export function shared(isEncrypted: boolean): Contestant {
   }
 }
 
-/** One run of the job. `bed` ends everything afterwards. */
+/** One run of the sort. `bed` ends everything afterwards. */
 export async function runSpark(contestant: Contestant, bed: Testbed): Promise<Sample> {
-  const { home } = await findSpark(SPARK_VERSION, { environment: process.env })
-  const env = { ...process.env, SPARK_HOME: home }
-  // Said in both cases: the agent turns both on where nothing is said.
-  const isEncrypted = String(contestant.name.endsWith('-encrypted'))
-  const crypto: Record<string, string> = {
-    'spark.authenticate': isEncrypted,
-    'spark.network.crypto.enabled': isEncrypted,
-  }
-  const settings: Record<string, string> = {
-    'spark.executor.memory': '1g',
-    'spark.executor.cores': '1',
-    'spark.executor.instances': String(EXECUTORS),
-    'spark.cores.max': String(EXECUTORS),
-    // The agent starts executors as Spark's own Kubernetes image does: heap as large as it gets, from
-    // the start. Standalone workers say -Xmx alone, which makes for other collections.
-    'spark.executor.extraJavaOptions': '-Xms1g',
-    'spark.driver.memory': '1g',
-    'spark.sql.shuffle.partitions': '16',
-    'spark.sql.adaptive.enabled': 'false',
-    // The bytes that go over the wire are those of the rows.
-    'spark.shuffle.compress': 'false',
-    'spark.ui.enabled': 'false',
-    ...crypto,
-  }
-  const job = [join(root, 'bench/spark/job.py'), String(ROWS), String(EXECUTORS), bed.dir]
-  let driver: ChildProcess
-  if (contestant.isOurs) {
-    const conf = Object.entries(settings).flatMap(([name, value]) => ['--conf', `${name}=${value}`])
-    const submit = [
-      'submit',
-      '--provider',
-      'local',
-      '--max-executors',
-      String(EXECUTORS),
-      '--',
-      ...conf,
-      ...job,
-    ]
-    driver = bed.start('sender', process.execPath, [join(root, 'cli/main.ts'), ...submit], { env })
-  } else driver = await startStandalone(bed, home, env, settings, job)
+  const driver = await startDriver(contestant, bed, {
+    memory: '1g',
+    isEncrypted: contestant.name.endsWith('-encrypted'),
+    settings: {
+      'spark.driver.memory': '1g',
+      'spark.sql.shuffle.partitions': '16',
+      'spark.sql.adaptive.enabled': 'false',
+      // The bytes that go over the wire are those of the rows.
+      'spark.shuffle.compress': 'false',
+      'spark.ui.enabled': 'false',
+    },
+    program: [join(root, 'bench/spark/job.py'), String(ROWS), String(EXECUTORS), bed.dir],
+  })
   const ended = once(driver, 'exit')
   const sample = await timed(bed)
   // It leaves in order; what is still there after this is ended with the testbed.
@@ -95,12 +68,53 @@ export async function runSpark(contestant: Contestant, bed: Testbed): Promise<Sa
   return sample
 }
 
+export interface SparkJob {
+  /** Of an executor's heap, as Spark writes it. */
+  readonly memory: string
+  /** Authentication and encryption of Spark's own. */
+  readonly isEncrypted: boolean
+  readonly settings: Readonly<Record<string, string>>
+  /** What spark-submit takes behind its options. */
+  readonly program: readonly string[]
+  /** SPARK_CONF_DIR. Default: Spark's own. */
+  readonly confDir?: string
+}
+
+/** Starts the job's driver, and in the world without us all that it needs. Answers spark-submit's process. */
+export async function startDriver(
+  contestant: Contestant,
+  bed: Testbed,
+  job: SparkJob,
+): Promise<ChildProcess> {
+  const { home } = await findSpark(SPARK_VERSION, { environment: process.env })
+  const env: NodeJS.ProcessEnv = { ...process.env, SPARK_HOME: home }
+  if (job.confDir !== undefined) env.SPARK_CONF_DIR = job.confDir
+  const settings: Record<string, string> = {
+    'spark.executor.memory': job.memory,
+    'spark.executor.cores': '1',
+    'spark.executor.instances': String(EXECUTORS),
+    'spark.cores.max': String(EXECUTORS),
+    // The agent starts executors as Spark's own Kubernetes image does: heap as large as it gets, from
+    // the start. Standalone workers say -Xmx alone, which makes for other collections.
+    'spark.executor.extraJavaOptions': `-Xms${job.memory}`,
+    // Said in both cases: the agent turns both on where nothing is said.
+    'spark.authenticate': String(job.isEncrypted),
+    'spark.network.crypto.enabled': String(job.isEncrypted),
+    ...job.settings,
+  }
+  if (!contestant.isOurs) return await startStandalone(bed, home, env, settings, job.program)
+  const conf = Object.entries(settings).flatMap(([name, value]) => ['--conf', `${name}=${value}`])
+  const submit = ['submit', '--provider', 'local', '--max-executors', String(EXECUTORS)]
+  const args = [join(root, 'cli/main.ts'), ...submit, '--', ...conf, ...job.program]
+  return bed.start('sender', process.execPath, args, { env })
+}
+
 async function startStandalone(
   bed: Testbed,
   home: string,
   env: NodeJS.ProcessEnv,
   settings: Readonly<Record<string, string>>,
-  job: readonly string[],
+  program: readonly string[],
 ): Promise<ChildProcess> {
   const spark = (name: string): string => join(home, 'bin', name)
   const driver = '127.64.0.1'
@@ -154,7 +168,7 @@ async function startStandalone(
   }
   const conf = ['--master', `spark://${driver}:${port}`, '--properties-file', properties]
   const host = ['--conf', `spark.driver.host=${driver}`, '--conf', `spark.driver.bindAddress=${driver}`]
-  return bed.start('sender', spark('spark-submit'), [...conf, ...host, ...job], { env: at(driver) })
+  return bed.start('sender', spark('spark-submit'), [...conf, ...host, ...program], { env: at(driver) })
 }
 
 async function timed(bed: Testbed): Promise<Sample> {

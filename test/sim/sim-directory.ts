@@ -1,6 +1,6 @@
 /**
  * A directory that answers late, in any order, and sometimes not at all: what a relay sees of a
- * directory on another machine. Used by test/sim.
+ * directory on another machine; or, where it is the relay's own, the one in its memory. Used by test/sim.
  */
 import {
   type Claim,
@@ -19,11 +19,20 @@ export class SimDirectory implements Directory {
   readonly #party: Party
   readonly #dice: Dice
   readonly #latencyMs: number
+  readonly #isShared: boolean
   /** Of all relays: until then every call fails. */
   readonly #outage: { untilMs: number }
 
-  /** `party`: the relay that asks. */
-  constructor(inner: Directory, party: Party, dice: Dice, latencyMs: number, outage: { untilMs: number }) {
+  /** `party`: the relay that asks. `isShared`: with other relays, so that what it tells is only a hint. */
+  constructor(
+    inner: Directory,
+    party: Party,
+    dice: Dice,
+    latencyMs: number,
+    isShared: boolean,
+    outage: { untilMs: number },
+  ) {
+    this.#isShared = isShared
     this.#inner = inner
     this.#party = party
     this.#dice = dice
@@ -61,6 +70,8 @@ export class SimDirectory implements Directory {
   }
   subscribe(listener: (change: DirectoryChange) => void): () => void {
     return this.#inner.subscribe((change) => {
+      // From within the call that changed it, as memory does: a relay once told itself its own news for ever.
+      if (!this.#isShared) return listener(change)
       if (this.#dice.chance(0.2)) return // a hint may be lost
       this.#party.after(this.#delay(), () => listener(change))
     })

@@ -247,7 +247,8 @@ export class World {
 
   directoryFor(relay: Party): SimDirectory {
     const inner = this.#shared ?? this.#directory(relay)
-    return new SimDirectory(inner, relay, this.dice, this.#directoryLatencyMs, this.directoryOutage)
+    const isShared = this.#shared !== undefined
+    return new SimDirectory(inner, relay, this.dice, this.#directoryLatencyMs, isShared, this.directoryOutage)
   }
 
   #directory(clock: Clock): MemoryDirectory {
