@@ -15,12 +15,10 @@ import { formatDollars } from '../driver-agent/cost.ts'
 import { ensureSpark } from '../driver-agent/spark-home.ts'
 import { formatMiB, matrixLines, type Summary, summarySchema } from '../driver-agent/summary.ts'
 import { compareAnswers, type DemoAnswer, demoAnswer, demoResult } from './demo-answer.ts'
+import { CUSTOMERS, demoConfDir, demoProgram, demoSettings, EXECUTOR_MEMORY, ORDERS } from './demo-job.ts'
 import { spread } from './spread.ts'
 
 const EXECUTORS = 4
-/** Chosen so that more than 200 MiB of shuffle cross the relay (130 bytes a row, three quarters of them). */
-const ORDERS = 2_600_000
-const CUSTOMERS = 30_000
 const LEAST_SHUFFLE_BYTES = 200 * 1024 * 1024
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -89,20 +87,16 @@ function submit(sparkHome: string, summaryFile: string, resultFile: string): Pro
   const conf = {
     'spark.executor.instances': EXECUTORS,
     'spark.executor.cores': 1,
-    'spark.executor.memory': '600m',
-    'spark.sql.shuffle.partitions': 16,
-    // Tasks go to whoever is free, also when the cached block lies elsewhere: it is then fetched.
-    'spark.locality.wait': 0,
-    'spark.scheduler.minRegisteredResourcesRatio': 1,
-    'spark.ui.showConsoleProgress': false,
+    'spark.executor.memory': EXECUTOR_MEMORY,
+    ...demoSettings,
   }
   const args = ['submit', '--log-level', 'warn', '--summary-json', summaryFile, '--']
   for (const [key, value] of Object.entries(conf)) args.push('--conf', `${key}=${value}`)
-  args.push(join(root, 'demo', 'job.py'), resultFile, String(ORDERS), String(CUSTOMERS))
+  args.push(...demoProgram(resultFile))
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(root, 'bin', 'spark-lambda-relay.js'), ...args], {
       stdio: 'inherit',
-      env: { ...process.env, SPARK_HOME: sparkHome, SPARK_CONF_DIR: join(root, 'demo', 'conf') },
+      env: { ...process.env, SPARK_HOME: sparkHome, SPARK_CONF_DIR: demoConfDir },
     })
     child.once('error', reject)
     child.once('exit', (code) => resolve(code ?? 1))

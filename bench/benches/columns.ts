@@ -15,3 +15,5 @@ export const p99Us: Column = { key: 'p99Us', head: 'p99 µs', digits: 0, better:
 export const maxUs: Column = { key: 'maxUs', head: 'max µs', digits: 0, better: 'less' }
 export const p50Ms: Column = { key: 'p50Ms', head: 'p50 ms', digits: 1, better: 'less' }
 export const p99Ms: Column = { key: 'p99Ms', head: 'p99 ms', digits: 1, better: 'less' }
+/** A time of a bench with Spark. */
+export const seconds = (key: string, head: string): Column => ({ key, head, digits: 1, better: 'less' })

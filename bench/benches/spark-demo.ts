@@ -9,20 +9,17 @@
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { demoResult } from '../../scripts/demo-answer.ts'
+import { demoConfDir, demoProgram, demoSettings, EXECUTOR_MEMORY } from '../../scripts/demo-job.ts'
 import type { Bench, Rows, Verdict } from '../bench.ts'
 import type { Contestant } from '../contestants/contestant.ts'
 import { relayed, shared, startDriver } from '../contestants/spark.ts'
 import type { Sample } from '../measure/sample.ts'
-import { pairedRatio } from '../measure/statistics.ts'
-import { root } from '../testbed/programs.ts'
 import { DiedError, type Testbed } from '../testbed/testbed.ts'
-
-/** As scripts/demo.ts has them. */
-const ORDERS = 2_600_000
-const CUSTOMERS = 30_000
+import { seconds } from './columns.ts'
+import { pairedWall } from './paired-wall.ts'
 
 const [ours, theirs] = [relayed(true), shared(true)]
-const seconds = (key: string, head: string) => ({ key, head, digits: 1, better: 'less' }) as const
 
 export const sparkDemo: Bench = {
   name: 'spark-demo',
@@ -43,37 +40,23 @@ export const sparkDemo: Bench = {
 async function runDemo(contestant: Contestant, bed: Testbed): Promise<Sample> {
   const resultFile = join(bed.dir, 'result.json')
   const driver = await startDriver(contestant, bed, {
-    memory: '600m',
+    memory: EXECUTOR_MEMORY,
     isEncrypted: true,
-    confDir: join(root, 'demo/conf'),
-    settings: {
-      'spark.sql.shuffle.partitions': '16',
-      'spark.locality.wait': '0',
-      'spark.scheduler.minRegisteredResourcesRatio': '1',
-      'spark.ui.showConsoleProgress': 'false',
-    },
-    program: [join(root, 'demo/job.py'), resultFile, String(ORDERS), String(CUSTOMERS)],
+    confDir: demoConfDir,
+    settings: demoSettings,
+    program: demoProgram(resultFile),
   })
   const [code] = (await once(driver, 'exit')) as [number | null]
   if (code !== 0 || !existsSync(resultFile))
     throw new DiedError(`the job ended with ${code}${bed.lastWords()}`)
-  const { seconds: steps } = JSON.parse(readFileSync(resultFile, 'utf8')) as {
-    seconds: Record<string, number>
-  }
+  const { seconds: steps } = demoResult.parse(JSON.parse(readFileSync(resultFile, 'utf8')))
   const [joinS, cacheS, sortS] = Object.values(steps) as [number, number, number]
   return { wallS: joinS + cacheS + sortS, joinS, cacheS, sortS }
 }
 
 function judgeWall(rows: Rows): Verdict {
   const goal = 'wall against the same executors without relay (median of pairs)'
-  const wall = (name: string): number[] =>
-    rows.row(name)?.samples.map(({ wallS = Number.NaN }) => wallS) ?? []
-  const ratio = pairedRatio(wall(ours.name), wall(theirs.name))
-  if (ratio.pairs === 0) return { goal, is: 'unknown', says: 'no pairs' }
-  const quartiles = `${ratio.lowerQuartile.toFixed(3)} to ${ratio.upperQuartile.toFixed(3)}`
-  return {
-    goal,
-    is: 'report',
-    says: `${ratio.median.toFixed(3)} ×, quartiles ${quartiles}, ${ratio.pairs} pairs`,
-  }
+  const wall = pairedWall(rows, ours.name, theirs.name)
+  if (wall === undefined) return { goal, is: 'unknown', says: 'no pairs' }
+  return { goal, is: 'report', says: wall.says }
 }

@@ -8,9 +8,9 @@
  */
 import type { Bench, Rows, Verdict } from '../bench.ts'
 import { relayed, runSpark, shared } from '../contestants/spark.ts'
-import { pairedRatio, quantile } from '../measure/statistics.ts'
-
-const seconds = (key: string, head: string) => ({ key, head, digits: 1, better: 'less' }) as const
+import { quantile } from '../measure/statistics.ts'
+import { seconds } from './columns.ts'
+import { pairedWall } from './paired-wall.ts'
 
 function sparkBench(name: string, isEncrypted: boolean): Bench {
   const [ours, theirs] = [relayed(isEncrypted), shared(isEncrypted)]
@@ -35,11 +35,9 @@ function sparkBench(name: string, isEncrypted: boolean): Bench {
 
 function judgeWall(rows: Rows, ours: string, theirs: string): Verdict {
   const goal = 'wall ≤ 1.10 × without relay (median of pairs)'
-  const wall = (name: string): number[] =>
-    rows.row(name)?.samples.map((sample) => sample.wallS ?? Number.NaN) ?? []
-  const ratio = pairedRatio(wall(ours), wall(theirs))
-  if (ratio.pairs === 0) return { goal, is: 'unknown', says: 'no pairs' }
-  const says = `${ratio.median.toFixed(3)} ×, quartiles ${ratio.lowerQuartile.toFixed(3)} to ${ratio.upperQuartile.toFixed(3)}, ${ratio.pairs} pairs`
+  const wall = pairedWall(rows, ours, theirs)
+  if (wall === undefined) return { goal, is: 'unknown', says: 'no pairs' }
+  const { ratio, says } = wall
   if (ratio.spread > 0.1) return { goal, is: 'missed', says: `${says}: unresolved, they lie over 10 % apart` }
   return { goal, is: ratio.median <= 1.1 ? 'met' : 'missed', says }
 }

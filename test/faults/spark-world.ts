@@ -1,8 +1,8 @@
 /**
- * The stage of a row with real Spark: Redis (or a group of it with Sentinels), three relays on Unix sockets with a fault proxy
- * before each, a job with six executors that shuffles round after round, and beside it four
- * endpoints with checked streams that measure stalls. Used by spark.spark.test.ts and
- * scripts/faults.ts.
+ * The stage of a row with real Spark: Redis (or a group of it with Sentinels), three relays on
+ * Unix sockets with a fault proxy before each, a job with six executors that shuffles round after
+ * round, and beside it four endpoints with checked streams that measure stalls. Used by
+ * spark.spark.test.ts and scripts/faults.ts.
  */
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
