@@ -15,7 +15,7 @@ import { type ResetReason, resetReasons } from '../wire/errors.ts'
 import { FrameType } from '../wire/header.ts'
 import type { Link } from './link.ts'
 import { batches } from './opener.ts'
-import type { Stream, StreamIdentity } from './stream.ts'
+import { failStream, type Stream, type StreamIdentity } from './stream.ts'
 import { acceptedKey, type StreamTable } from './stream-table.ts'
 import type { IncomingStream } from './types.ts'
 
@@ -136,7 +136,7 @@ export class Acceptor {
       link.bindLabel(entry.label, stream)
       if (stream.state.is === 'pending') {
         stream.owes = 'resumed'
-        stream.send_.raiseLimit(entry.limit)
+        goOnFrom(stream, entry)
         continue
       }
       stream.owes = 'nothing'
@@ -148,7 +148,7 @@ export class Acceptor {
     if (answers.length > 0) {
       link.sendFrame(encodeResumed({ incarnation: this.#host.incarnation, entries: answers }))
     }
-    for (const [stream, entry] of live) stream.resumed(entry.received, entry.limit)
+    for (const [stream, entry] of live) goOnFrom(stream, entry)
   }
 
   /** Asks to be told when openers that left streams behind are given up. */
@@ -160,6 +160,16 @@ export class Acceptor {
       peers.set(`${peer.address} ${peer.incarnation}`, peer)
     }
     for (const batch of batches([...peers.values()])) link.sendFrame(encodeWatch({ peers: batch }))
+  }
+}
+
+/** A stream that is still to be accepted has sent nothing: it only learns what its credit is now. */
+function goOnFrom(stream: Stream, { received, limit }: ResumeEntry): void {
+  try {
+    if (stream.state.is === 'pending') stream.send_.resumeFrom(received, limit)
+    else stream.resumed(received, limit)
+  } catch (error) {
+    failStream(stream, error)
   }
 }
 

@@ -23,7 +23,7 @@ import { FrameDecoder, type FrameHandler } from '../wire/decode.ts'
 import { type CloseReason, closeReasonOf, closeReasons, RelayError, violation } from '../wire/errors.ts'
 import { FrameType, HEADER_BYTES, MAX_LABEL, VERSION_MAX, VERSION_MIN, writeHeader } from '../wire/header.ts'
 import type { Part } from './send-half.ts'
-import type { Stream } from './stream.ts'
+import { failStream, type Stream } from './stream.ts'
 
 /** What a link tells its endpoint. */
 export interface LinkEvents {
@@ -379,10 +379,4 @@ export class Link implements FrameHandler<Slab> {
     this.#turns = []
     this.#turnHead = 0
   }
-}
-
-/** A relay only passes these frames on: what is wrong with them is the peer's doing, and harms this stream alone. */
-function failStream(stream: Stream, error: unknown): void {
-  if (!(error instanceof RelayError)) throw error
-  stream.fail('violation')
 }

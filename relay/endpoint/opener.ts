@@ -14,7 +14,7 @@ import { violation } from '../wire/errors.ts'
 import { FrameType } from '../wire/header.ts'
 import type { Homes } from './homes.ts'
 import type { Link } from './link.ts'
-import type { Stream } from './stream.ts'
+import { failStream, type Stream } from './stream.ts'
 
 export class Opener {
   readonly #homes: Homes
@@ -93,9 +93,13 @@ export class Opener {
       }
       stream.routeLive(link, entry.label)
       this.#homes.reached(stream.peer)
-      // In this order: a stream that was never opened must not send before it knows from where.
-      stream.resumed(entry.received, entry.limit)
-      stream.opened(resumed.incarnation, entry.limit)
+      try {
+        // In this order: a stream that was never opened must not send before it knows from where.
+        stream.resumed(entry.received, entry.limit)
+        stream.opened(resumed.incarnation, entry.limit)
+      } catch (error) {
+        failStream(stream, error)
+      }
     }
   }
 }

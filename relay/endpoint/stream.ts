@@ -5,7 +5,7 @@
  */
 import type { Slab } from '../pipe/slab.ts'
 import type { TrafficClass } from '../wire/control.ts'
-import { type ResetReason, resetReasonOf, resetReasons, violation } from '../wire/errors.ts'
+import { RelayError, type ResetReason, resetReasonOf, resetReasons, violation } from '../wire/errors.ts'
 import { FrameType } from '../wire/header.ts'
 import type { CreditBudget, SendBudget } from './credit.ts'
 import type { Link } from './link.ts'
@@ -428,4 +428,10 @@ export class Stream implements StreamHandle {
     } else local?.closed()
     this.#host.finished(this)
   }
+}
+
+/** A relay only passes frames on: what is wrong with them is the peer's doing, and harms this stream alone. */
+export function failStream(stream: Stream, error: unknown): void {
+  if (!(error instanceof RelayError)) throw error
+  stream.fail('violation')
 }

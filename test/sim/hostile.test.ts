@@ -3,12 +3,14 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   closeReasons,
+  decodeResume,
   encodeControl,
   encodeResume,
   encodeResumed,
   encodeRetire,
   encodeWatch,
   FrameType,
+  type ResumeEntry,
   resetReasons,
 } from '../../relay/wire/index.ts'
 import { RawLink } from './raw-link.ts'
@@ -149,6 +151,31 @@ describe('a hostile endpoint', () => {
       // After DONE the relay has no route any more over which she could say so.
       if (what !== 'DONE') expect(reset).toMatchObject([{ label: 2, offset: resetReasons.violation }])
     } else expect(reset).toEqual([])
+  })
+
+  it('that resumes a stream from bytes that were never sent harms that stream and no other', async () => {
+    const world = new World({ isVerbose: true })
+    const alice = world.endpoint({ address: '127.64.0.1', limits })
+    const bob = world.endpoint({ address: '127.64.0.2', limits })
+    const mallory = new RawLink(world, world.relay, 'mallory')
+    mallory.hello('127.64.0.66')
+    await world.pass(20)
+    const good = world.talk(alice, bob.address, chatty, chatty)
+    const bad = world.talk(alice, '127.64.0.66', { ...chatty, keepsOpen: true }, 'refuses')
+    await world.pass(10)
+    const incarnation = 'bad0bad0bad0bad0'
+    mallory.send(encodeControl(FrameType.opened, 2, 100, { incarnation }))
+    await world.pass(10)
+    for (const { near } of alice.connections) near.cut()
+    await world.pass(100)
+    const [asked] = decodeResume(mallory.of(FrameType.resume)[0]?.payload as Buffer).entries
+    const { label: on, generation } = asked as ResumeEntry
+    const lie = { label: on, generation, status: 'live', received: 1_000_000, limit: 2_000_000 } as const
+    mallory.send(encodeResumed({ incarnation, entries: [lie] }))
+    await world.pass(2_000)
+    expectComplete(good)
+    expect(bad.opener.ending).toEqual({ is: 'reset', reason: 'violation' })
+    expect(world.log.filter((line) => line.includes('detached'))).toHaveLength(1)
   })
 
   it.each([

@@ -82,6 +82,7 @@ const script: fc.Arbitrary<Script> = fc.record(
     readDelayMs: fc.constantFrom(0, 0, 0, 1, 10),
     freezeAt: fc.integer({ min: 1, max: 2_000 }),
     freezeMs: fc.constantFrom(50, 900),
+    acceptsAfterMs: fc.constantFrom(0, 30, 700),
   },
   { requiredKeys: ['writes', 'pieceBytes', 'pauseMs', 'readDelayMs'] },
 )

@@ -283,4 +283,20 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
       ],
     },
   ],
+  [
+    'an acceptor that takes its time learns from a RESUME that its credit is less than OPEN said',
+    {
+      ...plain,
+      seed: 0,
+      readBytes: 8_192,
+      relays: 2,
+      directoryLatencyMs: 0,
+      steps: [
+        talk(1, 0, 0, { ...twoPieces, acceptsAfterMs: 700 }),
+        { afterMs: 5, step: { is: 'silence', who: 0 } },
+        { afterMs: 1, step: { is: 'reset', talk: 0, side: 'opener' } },
+        talk(1, 0, 9),
+      ],
+    },
+  ],
 ]

@@ -227,8 +227,9 @@ class PlanRun {
     for (const relay of world.relays.values()) {
       relay.isSilent = false
     }
-    const awake = Math.max(...[...world.parties].map((party) => party.stoppedUntilMs))
-    await world.pass(Math.max(0, awake - world.clock.now()))
+    const awake = [...world.parties].map((party) => party.stoppedUntilMs)
+    const over = Math.max(world.directoryOutage.untilMs, ...awake)
+    await world.pass(Math.max(0, over - world.clock.now()))
     await world.until(() => [...world.relays.values()].every((relay) => relay.isUp), 20_000)
     for (const { opener, acceptors } of world.conversations) {
       opener.finish()

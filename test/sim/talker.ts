@@ -36,6 +36,8 @@ export interface Script {
   readonly keepsOpen?: boolean
   /** Half-closes only once the peer has. */
   readonly endsLast?: boolean
+  /** An acceptor: from the OPEN until it accepts, ms. Absent: at once. */
+  readonly acceptsAfterMs?: number
 }
 
 export type Ending = { readonly is: 'closed' } | { readonly is: 'reset'; readonly reason: ResetReason }

@@ -289,6 +289,12 @@ export class World {
     if (accepts !== 'refuses') {
       this.ports.set(`${to}:${port}`, (host, stream) => {
         if (stream.peer !== from.address) this.faults.push(`${name} came from ${stream.peer}`)
+        if (accepts.acceptsAfterMs === undefined) return accept(host, stream)
+        host.party.after(accepts.acceptsAfterMs, () => {
+          if (!stream.isOver) accept(host, stream)
+        })
+      })
+      const accept = (host: SimEndpoint, stream: IncomingStream): void => {
         for (const before of conversation.acceptors)
           if (before.host === host) this.faults.push(`${name} was accepted twice by ${host.party.name}`)
         const talker = new Talker(
@@ -301,7 +307,7 @@ export class World {
         )
         conversation.acceptors.push({ host, talker })
         talker.begin(stream.accept(talker))
-      })
+      }
     }
     this.conversations.push(conversation)
     opener.begin(from.endpoint.open(to, port, opener))
