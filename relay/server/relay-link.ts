@@ -21,6 +21,7 @@ import { FrameType, HEADER_BYTES, MAX_LABEL, rewriteHeader, writeHeader } from '
 import type { RelayLimits } from './limits.ts'
 import type { RelayMetrics } from './metrics.ts'
 import type { Identity } from './node-context.ts'
+import type { Residence } from './residence.ts'
 import { RouteEnd } from './route.ts'
 
 /**
@@ -84,6 +85,8 @@ export class RelayLink implements FrameHandler<Slab>, PipeEvents, PulseEvents {
   #nextLabel = 2
   #highestRemoteLabel = 0
   #class: TrafficClass = 'bulk'
+  /** Addresses that it asked to be told of. Owned by residence.ts: when the link is lost, only these are visited. */
+  watched: Set<Residence> | undefined
   /** Corked by the node until the read that is being decoded is done. */
   isCorked = false
   /** A stretch of the current read that goes to one link in one write. */

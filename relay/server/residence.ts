@@ -71,14 +71,20 @@ export class Residence {
     this.looks = 0
     this.#watchers ??= new Map()
     const watched = this.#watchers.get(link)
-    if (watched === undefined) this.#watchers.set(link, new Set([incarnation]))
-    else watched.add(incarnation)
+    if (watched !== undefined) {
+      watched.add(incarnation)
+      return
+    }
+    this.#watchers.set(link, new Set([incarnation]))
+    link.watched ??= new Set()
+    link.watched.add(this)
   }
   unwatch(link: RelayLink): void {
-    this.#watchers?.delete(link)
+    if (this.#watchers?.delete(link) === true) link.watched?.delete(this)
   }
-  /** They have been told. */
+  /** They have been told, or it is known here no more. */
   forgetWatchers(): void {
+    for (const link of this.watchers.keys()) link.watched?.delete(this)
     this.#watchers = undefined
   }
 }

@@ -242,6 +242,7 @@ export class Residents {
     const parked = residence.takeParked()
     this.#context.metrics.parkedOpens -= parked.length
     if (residence.watchers.size === 0 || residence.looks >= MAX_LOOKS) {
+      residence.forgetWatchers()
       this.#residences.delete(residenceKey(residence.app, residence.address, residence.class))
     } else {
       // Whoever is watched holds that lease: it resumes in a moment, or died and its lease goes in a while.
@@ -267,6 +268,7 @@ export class Residents {
     for (const [watcher, incarnations] of residence.watchers) {
       for (const each of incarnations) watcher.send(encodeGone({ address, incarnation: each }))
     }
+    residence.forgetWatchers()
     this.#context.metrics.parkedOpens -= residence.parked.size
     this.#answers.refuseAll(
       [...residence.parked],
