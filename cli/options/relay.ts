@@ -99,7 +99,7 @@ export const relayOptions = {
   }),
   classes: choice('--classes', {
     value: 'class',
-    says: 'what this relay wants to be home for, urgent streams, bulk, or both; endpoints of the other class are sent to other relays',
+    says: 'what this relay wants to be home for, urgent streams, bulk, or both; endpoints of the other class are sent to other relays; one for bulk lowers its own priority (nice 10)',
     of: ['both', 'urgent', 'bulk'],
     default: 'both',
   }),

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type http from 'node:http'
+import { setPriority } from 'node:os'
 import { createSecureContext } from 'node:tls'
 import type { Logger } from 'pino'
 import type { CommandContext } from '../../cli/context.ts'
@@ -37,12 +38,29 @@ export class RelayStartError extends Error {
   }
 }
 
+/**
+ * A relay for bulk streams alone gives way to the one for urgent streams beside it: on two busy cores
+ * that took a small request's p99 from 0.61 to 0.44 x HAProxy's (bench `rpc-bulk`, medians of 5 and 4
+ * runs), and bulk moved as much. It orders processes of one cgroup (`--workers`, one service), and
+ * costs nothing where relays have their machine to themselves.
+ */
+const BULK_NICENESS = 10
+
+function giveWay(log: Logger): void {
+  try {
+    setPriority(BULK_NICENESS)
+  } catch (error) {
+    log.warn({ detail: (error as Error).message }, 'cannot lower the priority of this relay for bulk streams')
+  }
+}
+
 /** Runs a relay until SIGTERM or SIGINT (drains; a second one ends it at once), or until stdin ends with --lifeline. Answers the exit code. */
 export async function runRelay(given: RelayOptions, context: CommandContext): Promise<number> {
   if (given.workers > 1) return await runWorkers(given, context)
   const options = given.worker ? await receiveOptions() : given
   boundYoungSpace()
   const log = context.logger
+  if (options.classes === 'bulk') giveWay(log)
   const ring = await KeyRing.open({ file: options.secretFile, text: process.env.SLR_SECRET }, log)
   const tlsFiles = readTlsFiles(options)
   const relay = await startRelay(options, new TokenVerifier(ring), tlsFiles, log)

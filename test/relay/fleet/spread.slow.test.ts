@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
-import { tmpdir } from 'node:os'
+import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Endpoint } from '../../../relay/endpoint/index.ts'
@@ -61,6 +61,9 @@ describe.skipIf(reason !== undefined)('many endpoints', () => {
     expect(await urgent.figure('slr_relay_links', 'class="bulk",state="attached"')).toBe(0)
     const streams = [...(await fleet.ring(bulk)), ...(await fleet.ring(quick))]
     await finishAll(streams)
+    // Beside each other on a machine, bulk gives way to urgent.
+    expect(getPriority(fleet.relays[0]?.process.child.pid)).toBe(10)
+    expect(getPriority(urgent.process.child.pid)).toBe(0)
   })
 
   it('ask Redis once for a peer that several of them open to', async () => {
