@@ -1,25 +1,35 @@
 /**
  * Question: how long does a new stream take, from dial to first byte?
  * Setup: one connection after the other between two endpoints that are attached; a byte there
- * and back.
+ * and back. Then the same with toxiproxy at 10 ms each way before the receiving endpoint, as in
+ * round-trip: there each round trip that opening takes shows as 20 ms.
  * Rivals: HAProxy, rathole, yamux, bore.
- * Answer: p50 and p99, µs.
+ * Answer: p50 and p99, µs; p50 over the round trip, ms.
  * Fails when p50 is not below rathole's, or p99 is over 2 ms.
  */
 import { type Bench, limitGoal, ratioGoal } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
 import { runLoad } from '../testbed/load.ts'
+import { Testbed } from '../testbed/testbed.ts'
 import { maxUs, p50Us, p99Us } from './columns.ts'
 
 export const dial: Bench = {
   name: 'dial',
   question: 'How long does a new stream take, from dial to first byte?',
-  setup: 'one connection after the other between attached endpoints, a byte there and back',
+  setup:
+    'one connection after the other between attached endpoints, a byte there and back; then with 20 ms of round trip',
   contestants: contestants('ours', 'haproxy', 'rathole', 'bore', 'yamux', 'direct'),
-  columns: [p50Us, p99Us, maxUs],
+  columns: [p50Us, p99Us, maxUs, { key: 'farP50Ms', head: '20 ms: p50 ms', digits: 1, better: 'less' }],
   isQuick: true,
   async measure(contestant, bed, { seconds }) {
-    return runLoad(bed, await contestant.start(bed), { case: 'dial', seconds })
+    const near = await runLoad(bed, await contestant.start(bed), { case: 'dial', seconds })
+    const farBed = new Testbed({ roundTripMs: 20 })
+    try {
+      const far = await runLoad(farBed, await contestant.start(farBed), { case: 'dial', seconds })
+      return { ...near, farP50Ms: (far.p50Us ?? Number.NaN) / 1_000 }
+    } finally {
+      await farBed.close()
+    }
   },
   judge: (rows) => [
     ratioGoal(rows, { says: 'p50 below rathole', key: 'p50Us', rival: 'rathole', atMost: 1 }),
