@@ -183,6 +183,8 @@ export class Residents {
   #graceOver(residence: Residence): void {
     const { state } = residence
     if (state.is !== 'missing') return
+    // A relay that leaves sends them away itself; whom they wait for may be waiting for the next relay, too.
+    if (this.#context.state !== 'serving') return this.#graceLonger(residence, state)
     const key = { app: residence.app, address: residence.address, class: residence.class }
     this.#context.directory.lookup(key).then(
       (lease) => {

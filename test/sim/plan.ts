@@ -61,8 +61,6 @@ export interface Plan {
   readonly budgetBytes: number
   readonly ackDelayMs: number
   readonly maxStreams: number
-  /** Of a schedule that was looked at: it costs no stream, whatever may happen in others of its kind. */
-  readonly costsNothing?: true
   readonly steps: readonly { readonly afterMs: number; readonly step: PlanStep }[]
 }
 

@@ -192,7 +192,6 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
       readBytes: 8_192,
       relays: 2,
       directoryLatencyMs: 0,
-      costsNothing: true,
       steps: [
         { afterMs: 204, step: { is: 'half-open', who: 0, knows: 'endpoint', laterMs: 5 } },
         { afterMs: 0, step: { is: 'half-open', who: 3, knows: 'relay', laterMs: 100_000 } },
@@ -252,7 +251,6 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
       readBytes: 8_192,
       relays: 2,
       directoryLatencyMs: 0,
-      costsNothing: true,
       steps: [
         { afterMs: 4, step: { is: 'half-open', who: 0, knows: 'endpoint', laterMs: 5 } },
         { afterMs: 0, step: { is: 'half-open', who: 3, knows: 'relay', laterMs: 100_000 } },
@@ -296,6 +294,25 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
         { afterMs: 5, step: { is: 'silence', who: 0 } },
         { afterMs: 1, step: { is: 'reset', talk: 0, side: 'opener' } },
         talk(1, 0, 9),
+      ],
+    },
+  ],
+  [
+    'a relay that leaves while no other one is up gives nobody up: whoever is missing waits for the next relay',
+    {
+      ...plain,
+      seed: 1_488_826_162,
+      class: 'urgent',
+      readBytes: 2_000,
+      relays: 2,
+      directoryLatencyMs: 15,
+      steps: [
+        talk(0, 0, 3),
+        { afterMs: 2, step: { is: 'silence', who: 1 } },
+        { afterMs: 116, step: { is: 'restart-relay', relay: 0, downMs: 1_455 } },
+        { afterMs: 273, step: { is: 'drain-relay', relay: 0, downMs: 137 } },
+        { afterMs: 17, step: { is: 'stop-relay', relay: 1, ms: 396 } },
+        { afterMs: 247, step: { is: 'drain-relay', relay: 1, downMs: 318 } },
       ],
     },
   ],

@@ -99,7 +99,7 @@ class PlanRun {
     world.endpoint({ address: addressOf(0), class: plan.class, app: 'another', limits: this.#limits })
     for (const { afterMs, step } of plan.steps) {
       await world.pass(afterMs)
-      if (!isGentle(step) || this.#leavesNoRelay(step)) this.#isGentle = false
+      if (!isGentle(step)) this.#isGentle = false
       if (isVerboseStep(step)) world.note('plan', step.is, step)
       this.#take(step)
     }
@@ -298,21 +298,12 @@ class PlanRun {
       if (opener.read !== acceptor.written)
         this.#fail(`${name} closed at the acceptor, opener read ${opener.read} of ${acceptor.written}`)
     }
-    if (!this.#isGentle && this.plan.costsNothing !== true) return
+    if (!this.#isGentle) return
     if (opener.ending?.is !== 'closed')
       this.#fail(`${name} was ${JSON.stringify(opener.ending)} at ${opener.endedAtMs}`)
     if (acceptor?.ending?.is !== 'closed')
       this.#fail(`${name} was ${JSON.stringify(acceptor?.ending)} at the acceptor`)
     if (openerHost.failure !== undefined) this.#fail(`${name}: ${openerHost.failure.message}`)
-  }
-
-  /**
-   * A relay leaves for good while another one is down. Nobody may be there to say who is where, and
-   * an address may be given up when its grace is over: streams end by a named reset, but may end.
-   */
-  #leavesNoRelay(step: PlanStep): boolean {
-    if (step.is !== 'drain-relay') return false
-    return [...this.world.relays.values()].some((one) => one !== this.#relay(step.relay) && !one.isUp)
   }
 
   async #assertEmptied(): Promise<void> {
