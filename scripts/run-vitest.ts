@@ -1,6 +1,8 @@
-/** Runs vitest in front of the user's eyes and reads what came out. Used by test.ts and test-full.ts. */
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+/** Runs vitest and reads what came out. Used by test.ts and test-full.ts. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import * as z from 'zod'
 
 const testFiles = z.array(
@@ -27,22 +29,55 @@ export interface VitestRun {
   readonly files: TestFiles
 }
 
+export interface VitestOptions {
+  readonly env?: NodeJS.ProcessEnv
+  /** Behind everything else on the machine (nice 19), its output kept until it has ended. */
+  readonly isBackground?: boolean
+}
+
+let runs = 0
+
 /** `args` follow `vitest run`. */
-export function runVitest(args: readonly string[], env: NodeJS.ProcessEnv = process.env): VitestRun {
-  const file = `.cache/test-results-${process.pid}.json`
+export async function runVitest(args: readonly string[], options: VitestOptions = {}): Promise<VitestRun> {
+  const { env = process.env, isBackground = false } = options
+  runs += 1
+  const base = `.cache/test-${process.pid}-${runs}`
+  const [results, output] = [`${base}.json`, `${base}.log`]
   mkdirSync('.cache', { recursive: true })
+  const log = isBackground ? openSync(output, 'w') : undefined
   const reporters = ['--reporter=default', '--reporter=./scripts/vitest-results.ts']
-  const ran = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...args], {
-    stdio: 'inherit',
-    env: { ...env, SLR_TEST_RESULTS: file },
+  const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...args], {
+    stdio: log === undefined ? 'inherit' : ['ignore', log, log],
+    env: { ...env, SLR_TEST_RESULTS: results },
   })
-  const exitCode = ran.status ?? 1
+  // Its workers come later, and are as nice.
+  if (isBackground && child.pid !== undefined) setPriority(child.pid, 19)
+  const endChild = (): void => {
+    child.kill()
+  }
+  process.once('exit', endChild)
+  const [status] = (await once(child, 'exit')) as [number | null]
+  process.off('exit', endChild)
+  if (log !== undefined) {
+    closeSync(log)
+    process.stdout.write(readFileSync(output))
+  }
+  const exitCode = status ?? 1
   try {
-    return { exitCode, files: testFiles.parse(JSON.parse(readFileSync(file, 'utf8'))) }
+    return { exitCode, files: testFiles.parse(JSON.parse(readFileSync(results, 'utf8'))) }
   } catch {
     return { exitCode: exitCode || 1, files: [] }
   } finally {
-    rmSync(file, { force: true })
+    rmSync(results, { force: true })
+    rmSync(output, { force: true })
+  }
+}
+
+/** Several runs as one. */
+export function joinRuns(all: readonly VitestRun[]): VitestRun {
+  return {
+    exitCode: all.find(({ exitCode }) => exitCode !== 0)?.exitCode ?? 0,
+    files: all.flatMap(({ files }) => files),
   }
 }
 

@@ -46,7 +46,9 @@ for (const group of groupsOf(chosen)) {
     existsSync,
   )
   const results: TestFiles =
-    files.length === 0 ? [] : runVitest(files, { ...process.env, ...group.environment }).files
+    files.length === 0
+      ? []
+      : (await runVitest(files, { env: { ...process.env, ...group.environment } })).files
   for (const row of group.rows) {
     const seen = { ...judgeRow(row, results, resolve), ...seenNow }
     outcomes.set(keyOf(row), seen)

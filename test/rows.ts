@@ -353,7 +353,7 @@ export const rows: readonly Row[] = [
     },
     {
       what: '200 attachments to 4 relays: at most 1.3 × the mean; 1,000 at once within 10 s',
-      tests: [{ file: fleetSpread, name: /many endpoints/ }],
+      tests: [{ file: fleetSpread, name: /many endpoints/ }, { file: 'test/faults/load.slow.test.ts' }],
     },
     { what: 'Spark’s functions, without a network, over two relays on TCP', tests: [{ file: tcpFleet }] },
     { what: '`relay --workers N`', tests: [{ file: fleetSpread, name: /--workers/ }] },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { judgeRow } from '../../scripts/judge-row.ts'
-import { countTests, type TestFiles } from '../../scripts/run-vitest.ts'
+import { countTests, joinRuns, type TestFiles } from '../../scripts/run-vitest.ts'
 
 type Status = TestFiles[number]['tests'][number]['status']
 function file(name: string, tests: Record<string, Status>, isLoaded = true): TestFiles[number] {
@@ -67,5 +67,14 @@ describe('countTests', () => {
       passed: 1,
       failed: 0,
     })
+  })
+})
+
+describe('several runs', () => {
+  it('are one that fails when any of them does', () => {
+    const good = { exitCode: 0, files: [file('a.ts', { one: 'passed' })] }
+    const bad = { exitCode: 1, files: [] }
+    expect(countTests(joinRuns([good, good]))).toEqual({ passed: 2, failed: 0 })
+    expect(countTests(joinRuns([good, bad, good]))).toEqual({ passed: 2, failed: 1 })
   })
 })
