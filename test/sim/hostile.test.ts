@@ -15,7 +15,7 @@ import {
 } from '../../relay/wire/index.ts'
 import { RawLink } from './raw-link.ts'
 import { type Script, Talker } from './talker.ts'
-import { type Conversation, World } from './world.ts'
+import { type Conversation, type SimEndpoint, World } from './world.ts'
 
 const chatty: Script = { writes: 5_000, pieceBytes: 500, pauseMs: 4, readDelayMs: 0 }
 /** A port behind which bob has a program of its own for whoever comes. */
@@ -25,6 +25,28 @@ const limits = { initialWindowBytes: 4_096, ackDelayMs: 5 }
 function expectComplete({ opener, acceptors }: Conversation): void {
   expect([opener.ending, acceptors[0]?.talker.ending]).toEqual([{ is: 'closed' }, { is: 'closed' }])
   expect([opener.fault, acceptors[0]?.talker.fault]).toEqual([undefined, undefined])
+}
+
+interface Talks {
+  readonly world: World
+  readonly alice: SimEndpoint
+  readonly mallory: RawLink
+  readonly good: Conversation
+  readonly bad: Conversation
+}
+
+/** Alice opens a stream to bob, `good`, and one to mallory, `bad`, who has not answered yet. */
+async function startTalks(): Promise<Talks> {
+  const world = new World({ isVerbose: true })
+  const alice = world.endpoint({ address: '127.64.0.1', limits })
+  const bob = world.endpoint({ address: '127.64.0.2', limits })
+  const mallory = new RawLink(world, world.relay, 'mallory')
+  mallory.hello('127.64.0.66')
+  await world.pass(20)
+  const good = world.talk(alice, bob.address, chatty, chatty)
+  const bad = world.talk(alice, '127.64.0.66', { ...chatty, keepsOpen: true }, 'refuses')
+  await world.pass(10)
+  return { world, alice, mallory, good, bad }
 }
 
 /** Opens a stream to itself, and says `type` on it. */
@@ -128,15 +150,7 @@ describe('a hostile endpoint', () => {
     ['DONE', (m: RawLink) => m.signal(FrameType.done, 2, 0)],
     ['a frame that is no answer', (m: RawLink) => m.signal(FrameType.reclaimed, 2, 0)],
   ])('that answers a stream and sends %s harms that stream and no other', async (what, misbehave) => {
-    const world = new World({ isVerbose: true })
-    const alice = world.endpoint({ address: '127.64.0.1', limits })
-    const bob = world.endpoint({ address: '127.64.0.2', limits })
-    const mallory = new RawLink(world, world.relay, 'mallory')
-    mallory.hello('127.64.0.66')
-    await world.pass(20)
-    const good = world.talk(alice, bob.address, chatty, chatty)
-    const bad = world.talk(alice, '127.64.0.66', { ...chatty, keepsOpen: true }, 'refuses')
-    await world.pass(10)
+    const { world, mallory, good, bad } = await startTalks()
     expect(mallory.of(FrameType.open)).toMatchObject([{ label: 2 }])
     mallory.send(encodeControl(FrameType.opened, 2, 100, { incarnation: 'x' }))
     await world.pass(10)
@@ -154,15 +168,7 @@ describe('a hostile endpoint', () => {
   })
 
   it('that resumes a stream from bytes that were never sent harms that stream and no other', async () => {
-    const world = new World({ isVerbose: true })
-    const alice = world.endpoint({ address: '127.64.0.1', limits })
-    const bob = world.endpoint({ address: '127.64.0.2', limits })
-    const mallory = new RawLink(world, world.relay, 'mallory')
-    mallory.hello('127.64.0.66')
-    await world.pass(20)
-    const good = world.talk(alice, bob.address, chatty, chatty)
-    const bad = world.talk(alice, '127.64.0.66', { ...chatty, keepsOpen: true }, 'refuses')
-    await world.pass(10)
+    const { world, alice, mallory, good, bad } = await startTalks()
     const incarnation = 'bad0bad0bad0bad0'
     mallory.send(encodeControl(FrameType.opened, 2, 100, { incarnation }))
     await world.pass(10)

@@ -285,7 +285,6 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
     'an acceptor that takes its time learns from a RESUME that its credit is less than OPEN said',
     {
       ...plain,
-      seed: 0,
       readBytes: 8_192,
       relays: 2,
       directoryLatencyMs: 0,
