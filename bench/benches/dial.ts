@@ -9,8 +9,7 @@
  */
 import { type Bench, limitGoal, ratioGoal } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
-import { runLoad } from '../testbed/load.ts'
-import { Testbed } from '../testbed/testbed.ts'
+import { runLoad, runLoadOver } from '../testbed/load.ts'
 import { maxUs, p50Us, p99Us } from './columns.ts'
 
 export const dial: Bench = {
@@ -23,13 +22,8 @@ export const dial: Bench = {
   isQuick: true,
   async measure(contestant, bed, { seconds }) {
     const near = await runLoad(bed, await contestant.start(bed), { case: 'dial', seconds })
-    const farBed = new Testbed({ roundTripMs: 20 })
-    try {
-      const far = await runLoad(farBed, await contestant.start(farBed), { case: 'dial', seconds })
-      return { ...near, farP50Ms: (far.p50Us ?? Number.NaN) / 1_000 }
-    } finally {
-      await farBed.close()
-    }
+    const far = await runLoadOver(20, contestant, { case: 'dial', seconds })
+    return { ...near, farP50Ms: (far.p50Us ?? Number.NaN) / 1_000 }
   },
   judge: (rows) => [
     ratioGoal(rows, { says: 'p50 below rathole', key: 'p50Us', rival: 'rathole', atMost: 1 }),

@@ -9,8 +9,7 @@
  */
 import { type Bench, limitGoal, ratioGoal } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
-import { runLoad } from '../testbed/load.ts'
-import { Testbed } from '../testbed/testbed.ts'
+import { runLoadOver } from '../testbed/load.ts'
 
 /** Windows have to grow first. */
 const WARMUP_S = 2
@@ -35,15 +34,10 @@ export const roundTrip: Bench = {
       ['sixteen', 16],
     ] as const) {
       for (const roundTripMs of [20, 0]) {
-        const bed = new Testbed({ roundTripMs })
-        try {
-          const entries = await contestant.start(bed)
-          const one = await runLoad(bed, entries, { case: 'bulk', streams, seconds, warmupS: WARMUP_S })
-          sample[`${name}${roundTripMs}`] = one.mibS ?? Number.NaN
-          sample.otherCores = Math.max(sample.otherCores ?? 0, one.otherCores ?? 0)
-        } finally {
-          await bed.close()
-        }
+        const load = { case: 'bulk', streams, seconds, warmupS: WARMUP_S } as const
+        const one = await runLoadOver(roundTripMs, contestant, load)
+        sample[`${name}${roundTripMs}`] = one.mibS ?? Number.NaN
+        sample.otherCores = Math.max(sample.otherCores ?? 0, one.otherCores ?? 0)
       }
       sample[`${name}Kept`] = (sample[`${name}20`] ?? Number.NaN) / (sample[`${name}0`] ?? Number.NaN)
     }

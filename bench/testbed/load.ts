@@ -4,10 +4,10 @@
  */
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import type { Entries } from '../contestants/contestant.ts'
+import type { Contestant, Entries } from '../contestants/contestant.ts'
 import type { Sample } from '../measure/sample.ts'
 import { sampleOf } from '../measure/sample.ts'
-import { DiedError, type Reading, type Testbed } from './testbed.ts'
+import { DiedError, type Reading, Testbed } from './testbed.ts'
 
 export interface LoadOptions {
   readonly case: 'bulk' | 'rpc' | 'block' | 'hold' | 'dial' | 'frozen'
@@ -52,6 +52,20 @@ export async function runLoad(bed: Testbed, entries: Entries, options: LoadOptio
   }
   bed.assertAlive()
   return sampleOf(result, start, end)
+}
+
+/** The same on a testbed of its own, with a round trip of so many ms before the receiving endpoint. */
+export async function runLoadOver(
+  roundTripMs: number,
+  contestant: Contestant,
+  options: LoadOptions,
+): Promise<Sample> {
+  const bed = new Testbed({ roundTripMs })
+  try {
+    return await runLoad(bed, await contestant.start(bed), options)
+  } finally {
+    await bed.close()
+  }
 }
 
 function argumentsOf(entries: Entries, options: LoadOptions): string[] {
