@@ -271,7 +271,7 @@ export class RelayNode implements LinkHost {
     )
     const peers = this.#residents.cutRoutes(link, who)
     const residence = this.#residents.get(who.app, who.address, who.class)
-    for (const known of [...(link.watched ?? [])]) known.unwatch(link)
+    for (const known of link.watched ?? []) known.unwatch(link)
     if (residence?.state.is === 'attached' && residence.state.link === link) {
       if (error.code === 'retired') return this.#residents.giveUp(residence, 'retired', peers)
       if (isClean) return this.#residents.giveUp(residence, 'goodbye', peers)
