@@ -32,12 +32,13 @@ export function startChild(command: readonly string[], environment: NodeJS.Proce
   // setpriv runs it by the path that was found, which is also its argv[0] without setpriv.
   const [first, rest] =
     setpriv === undefined ? [path, args] : [setpriv, ['--pdeathsig', 'KILL', '--', path, ...args]]
+  // Listened for before it runs: whoever sees its first output may signal us at once.
+  const release = passSignals((signal) => child.kill(signal))
   const child = spawn(first, rest, { stdio: 'inherit', env: environment })
   const exitCode = new Promise<number>((resolve) => {
     child.once('exit', (code, signal) => resolve(code ?? exitCodeOfSignal(signal)))
     child.once('error', () => resolve(126)) // it was executable a moment ago
   })
-  const release = passSignals(child)
   return { exitCode, release, end: () => endChild(child, exitCode) }
 }
 
@@ -46,10 +47,11 @@ export function exitCodeOfSignal(signal: NodeJS.Signals | null): number {
   return signal === null ? 1 : 128 + (systemConstants.signals[signal] ?? 0)
 }
 
-function passSignals(child: ChildProcess): () => void {
+/** Signals reach `pass` from the event loop only, so never before the code that calls this has gone on. */
+function passSignals(pass: (signal: NodeJS.Signals) => void): () => void {
   const handle = (signal: NodeJS.Signals): void => {
     if (fromTerminal.has(signal) && isInForeground()) return
-    child.kill(signal)
+    pass(signal)
   }
   for (const signal of passedOn) process.on(signal, handle)
   return () => {

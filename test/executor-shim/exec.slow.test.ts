@@ -60,6 +60,13 @@ describe('exec', () => {
     expect((await run.finished).code).toBe(143)
   })
 
+  it('passes on a SIGTERM that comes as soon as the command runs', async () => {
+    const runs = Array.from({ length: 8 }, (_, i) =>
+      world.exec(10 + i, ['sh', '-c', 'kill -TERM $PPID; exec sleep 60']),
+    )
+    for (const run of runs) expect((await run.finished).code).toBe(143)
+  })
+
   it('lets a command that handles SIGTERM end as it likes', async () => {
     const script = `process.on('SIGTERM', () => process.exit(5)); setInterval(() => {}, 1000); console.log('up')`
     const run = world.exec(2, [node, '-e', script])
