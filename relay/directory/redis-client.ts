@@ -22,7 +22,7 @@ function retryLater(times: number): number {
   return Math.min(1_000, 50 * 2 ** Math.min(times, 10)) * (0.5 + Math.random() / 2)
 }
 
-/** `commands`: fails at once while there is no connection. `hints`: subscribes again for ever. */
+/** `commands`: fails at once while there is no connection. `hints`: connects again for ever; whoever uses it subscribes. */
 export function connectRedis(access: RedisAccess, use: 'commands' | 'hints'): RedisClient {
   const { target, commandMs } = access
   const password = access.password ?? target.password
@@ -35,6 +35,8 @@ export function connectRedis(access: RedisAccess, use: 'commands' | 'hints'): Re
     connectTimeout: 2 * commandMs,
     connectionName: `slr-${use}`,
     autoResendUnfulfilledCommands: false,
+    // It drops the promise: closed before the answer, it would end the process as a rejection that nobody handles.
+    autoResubscribe: false,
     maxRetriesPerRequest: isForCommands ? 0 : null,
     // After a failover the old master answers this until it is left.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),

@@ -75,19 +75,22 @@ export class RedisConnection {
       this.#isHearing = false
       events.doubt()
     })
-    let isSubscribed = false
-    this.#hints.on('ready', () => {
-      this.#isHearing = isSubscribed // ioredis subscribes again by itself, but not the first time
-    })
     this.#hints.on('message', (_channel: string, text: string) => events.hint(text))
+    this.#hints.on('ready', () => this.#subscribe(channel))
+    this.#beatLater(0)
+  }
+
+  /** After each connect: Redis forgot what was subscribed with the connection. */
+  #subscribe(channel: string): void {
     this.#hints.subscribe(channel).then(
       () => {
-        isSubscribed = true
         this.#isHearing = true
       },
-      (error: unknown) => this.#note(error),
+      (error: unknown) => {
+        this.#note(error)
+        if (this.#state.is !== 'closed') this.#clock.after(RETRY_MS, () => this.#subscribe(channel))
+      },
     )
-    this.#beatLater(0)
   }
 
   /** Settles when Redis answers and hints come, when it refuses us for good (with its words), or after `ms`. */

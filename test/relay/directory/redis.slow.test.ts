@@ -1,4 +1,6 @@
 /** The directory contract on a real redis-server, and what only a server can do: die, hang, come back empty, fail over. */
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -184,6 +186,42 @@ describe.skipIf(reason !== undefined)('when Redis fails', () => {
     server.hang()
     await eventually('it is away', () => !directory.isReachable, 2_500)
     server.goOn()
+  })
+
+  it('is closed in order between the word that Redis is back and the answer to its subscription', async () => {
+    const server = await RedisServer.start()
+    onTestFinished(() => server.stop())
+    const asked = Promise.withResolvers<void>()
+    let subscriptions = 0
+    const proxy = createServer((client) => {
+      const redis = connect(Number(new URL(server.url).port), '127.0.0.1')
+      let isHeld = false
+      client.on('data', (bytes) => {
+        if (/subscribe/i.test(bytes.toString('latin1'))) subscriptions += 1
+        isHeld ||= subscriptions === 2
+        if (isHeld) asked.resolve()
+        else redis.write(bytes)
+      })
+      redis.on('data', (bytes) => client.write(bytes))
+      for (const [one, other] of [
+        [client, redis],
+        [redis, client],
+      ] as const) {
+        one.on('error', () => {}).on('close', () => other.destroy())
+      }
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void proxy.close())
+    await once(proxy, 'listening')
+    const directory = await opened(`redis://127.0.0.1:${(proxy.address() as AddressInfo).port}`)
+    const unhandled: unknown[] = []
+    const note = (error: unknown): void => void unhandled.push(error)
+    process.on('unhandledRejection', note)
+    onTestFinished(() => void process.off('unhandledRejection', note))
+    server.cli('client', 'kill', 'type', 'pubsub')
+    await asked.promise
+    await directory.close()
+    await passMs(200)
+    expect(unhandled).toEqual([])
   })
 
   it('starts while Redis is away, and finds it', async () => {
