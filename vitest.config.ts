@@ -2,14 +2,14 @@
  * Which tests run together. A file's ending tells its project: `.slow.test.ts` starts
  * processes and takes seconds, `.sim.test.ts` runs many random schedules, `.spark.test.ts`
  * needs Spark and Java, `.spark-full.test.ts` as well but belongs to test:full only; all
- * others are fast. Slow files below test/faults/ load the machine or measure how long streams
- * stall, so each of them runs alone. Groups run one after the other, cheap ones first.
+ * others are fast. Slow and Spark files below test/faults/ load the machine or measure how long
+ * streams stall, so each of them runs alone. Groups run one after the other, cheap ones first.
  */
 import { defineConfig } from 'vitest/config'
 
 const all = 'test/**/*.test.ts'
 const slow = 'test/**/*.slow.test.ts'
-const faults = 'test/faults/**/*.slow.test.ts'
+const faults = 'test/faults/**/*.{slow,spark}.test.ts'
 const sim = 'test/**/*.sim.test.ts'
 const spark = 'test/**/*.spark.test.ts'
 const sparkFull = 'test/**/*.spark-full.test.ts'
@@ -55,20 +55,20 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'faults',
-          include: [faults],
-          testTimeout: 2 * minute,
-          hookTimeout: 2 * minute,
-          fileParallelism: false,
-          maxWorkers: 1,
+          name: 'spark',
+          include: [spark],
+          exclude: [faults],
+          testTimeout: 10 * minute,
+          hookTimeout: 10 * minute,
+          maxWorkers: 2, // one has the CPU, the other waits for functions to come and go
           sequence: { groupOrder: 3 },
         },
       },
       {
         extends: true,
         test: {
-          name: 'spark',
-          include: [spark],
+          name: 'faults',
+          include: [faults],
           testTimeout: 10 * minute,
           hookTimeout: 10 * minute,
           fileParallelism: false,

@@ -23,10 +23,17 @@ const testFiles = z.array(
 )
 export type TestFiles = z.infer<typeof testFiles>
 
-export interface VitestRun {
+/** What the reporter writes. */
+const testResults = z.object({
+  files: testFiles,
+  /** Each failed test or file, and each error outside of any, with its stack. */
+  failures: z.array(z.string()),
+})
+export type TestResults = z.infer<typeof testResults>
+
+/** Nothing in it when vitest could not even begin. */
+export interface VitestRun extends TestResults {
   readonly exitCode: number
-  /** Empty when vitest could not even begin. */
-  readonly files: TestFiles
 }
 
 export interface VitestOptions {
@@ -64,9 +71,9 @@ export async function runVitest(args: readonly string[], options: VitestOptions 
   }
   const exitCode = status ?? 1
   try {
-    return { exitCode, files: testFiles.parse(JSON.parse(readFileSync(results, 'utf8'))) }
+    return { exitCode, ...testResults.parse(JSON.parse(readFileSync(results, 'utf8'))) }
   } catch {
-    return { exitCode: exitCode || 1, files: [] }
+    return { exitCode: exitCode || 1, files: [], failures: [] }
   } finally {
     rmSync(results, { force: true })
     rmSync(output, { force: true })
@@ -78,11 +85,15 @@ export function joinRuns(all: readonly VitestRun[]): VitestRun {
   return {
     exitCode: all.find(({ exitCode }) => exitCode !== 0)?.exitCode ?? 0,
     files: all.flatMap(({ files }) => files),
+    failures: all.flatMap(({ failures }) => failures),
   }
 }
 
 /** A file that could not be loaded, and an error outside of any test, count as one failed each. */
-export function countTests(run: VitestRun): { readonly passed: number; readonly failed: number } {
+export function countTests(run: Pick<VitestRun, 'exitCode' | 'files'>): {
+  readonly passed: number
+  readonly failed: number
+} {
   const tests = run.files.flatMap((file) => file.tests)
   const passed = tests.filter(({ status }) => status === 'passed').length
   const unloaded = run.files.filter(({ isLoaded }) => !isLoaded)

@@ -1,8 +1,9 @@
 /**
- * `npm test`: lint, types, then all tests, cheap groups first; under 20 minutes on 2 cores. The random
- * schedules need all CPU that there is, the slow tests mostly wait: they run side by side. What measures
- * how long streams stall, and Spark, have the machine to themselves.
- * `npm test -- resume` runs the tests whose file names match. The last line is a count.
+ * `npm test`: lint, types, then all tests; under 20 minutes on 2 cores. The random schedules need all
+ * CPU that there is, the others often wait: schedules run behind them, from the first download on. What
+ * measures how long streams stall has the machine to itself, last.
+ * `npm test -- resume` runs the tests whose file names match. The last line is a count, and what failed
+ * stands above it once more.
  */
 import { spawnSync } from 'node:child_process'
 import { countTests, joinRuns, runVitest, type VitestRun } from './run-vitest.ts'
@@ -12,19 +13,21 @@ const filters = process.argv.slice(2)
 if (filters.length === 0) {
   step('lint and format', ['node_modules/.bin/biome', 'check', '.'])
   step('types', ['node_modules/.bin/tsc'])
-  step('setup', [process.execPath, 'scripts/prepare.ts'])
 }
 // What only test:full runs is run here when it is asked for by name.
 const run = filters.length === 0 ? await runAll() : await runVitest(filters)
 const { passed, failed } = countTests(run)
+for (const failure of run.failures) process.stdout.write(`\nFAILED: ${failure}\n`)
 process.stdout.write(`${passed} passed, ${failed} failed\n`)
 process.exit(run.exitCode)
 
 async function runAll(): Promise<VitestRun> {
   const schedules = runVitest(['--project=sim'], { isBackground: true })
+  step('setup', [process.execPath, 'scripts/prepare.ts'])
   const first = await runVitest(['--project=fast', '--project=slow'])
+  const spark = await runVitest(['--project=spark'])
   const beside = await schedules
-  return joinRuns([first, beside, await runVitest(['--project=faults', '--project=spark'])])
+  return joinRuns([first, spark, beside, await runVitest(['--project=faults'])])
 }
 
 function step(name: string, [program, ...args]: readonly [string, ...string[]]): void {

@@ -1,19 +1,38 @@
 /** A reporter for vitest that writes what came of each test to the file SLR_TEST_RESULTS, and prints nothing. */
 import { writeFileSync } from 'node:fs'
-import type { Reporter, TestModule } from 'vitest/node'
-import type { TestFiles } from './run-vitest.ts'
+import { relative } from 'node:path'
+import type { Reporter, SerializedError, TestModule } from 'vitest/node'
+import type { TestResults } from './run-vitest.ts'
 
 export default class ResultsReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[]): void {
-    const files: TestFiles = modules.map((module) => ({
-      name: module.moduleId,
-      isLoaded: module.errors().length === 0,
-      durationMs: module.diagnostic().duration,
-      tests: [...module.children.allTests()].map((test) => ({
-        fullName: test.fullName,
-        status: test.result().state,
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
+    const results: TestResults = {
+      files: modules.map((module) => ({
+        name: module.moduleId,
+        isLoaded: module.errors().length === 0,
+        durationMs: module.diagnostic().duration,
+        tests: [...module.children.allTests()].map((test) => ({
+          fullName: test.fullName,
+          status: test.result().state,
+        })),
       })),
-    }))
-    writeFileSync(process.env.SLR_TEST_RESULTS ?? '/dev/null', JSON.stringify(files))
+      failures: [
+        ...modules.flatMap(failuresOf),
+        ...unhandled.map((error) => describeFailure('outside of any test', [error])),
+      ],
+    }
+    writeFileSync(process.env.SLR_TEST_RESULTS ?? '/dev/null', JSON.stringify(results))
   }
+}
+
+function failuresOf(module: TestModule): string[] {
+  const file = relative('', module.moduleId)
+  const tests = [...module.children.allTests('failed')].map((test) =>
+    describeFailure(`${file}: ${test.fullName}`, test.result().errors ?? []),
+  )
+  return module.errors().length === 0 ? tests : [describeFailure(file, module.errors()), ...tests]
+}
+
+function describeFailure(what: string, errors: readonly SerializedError[]): string {
+  return [what, ...errors.map(({ stack, message }) => stack ?? message)].join('\n')
 }

@@ -72,9 +72,10 @@ describe('countTests', () => {
 
 describe('several runs', () => {
   it('are one that fails when any of them does', () => {
-    const good = { exitCode: 0, files: [file('a.ts', { one: 'passed' })] }
-    const bad = { exitCode: 1, files: [] }
+    const good = { exitCode: 0, files: [file('a.ts', { one: 'passed' })], failures: [] }
+    const bad = { exitCode: 1, files: [], failures: ['b.ts: it'] }
     expect(countTests(joinRuns([good, good]))).toEqual({ passed: 2, failed: 0 })
     expect(countTests(joinRuns([good, bad, good]))).toEqual({ passed: 2, failed: 1 })
+    expect(joinRuns([good, bad, good]).failures).toEqual(['b.ts: it'])
   })
 })
