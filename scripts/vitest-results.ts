@@ -34,5 +34,8 @@ function failuresOf(module: TestModule): string[] {
 }
 
 function describeFailure(what: string, errors: readonly SerializedError[]): string {
-  return [what, ...errors.map(({ stack, message }) => stack ?? message)].join('\n')
+  const ours = (line: string): boolean => !line.includes('/node_modules/')
+  return [what, ...errors.flatMap(({ stack, message }) => (stack ?? message).split('\n').filter(ours))].join(
+    '\n',
+  )
 }

@@ -3,6 +3,7 @@
  * JVM. Started by party.ts, ends when its channel does.
  */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
 import { Endpoint, type PipeDialer } from '../../relay/endpoint/index.ts'
 import { createPipeDialer } from '../../relay/pipe/dial.ts'
 import { SocketPipe } from '../../relay/pipe/socket-pipe.ts'
@@ -101,6 +102,8 @@ class Party {
         return
       case 'report':
         return tell(this.#report())
+      case 'weigh':
+        return void weigh()
       case 'freeze':
       case 'thaw':
         this.#isFrozen = message.do === 'freeze'
@@ -138,6 +141,15 @@ class Party {
       homes: this.#homes,
     }
   }
+}
+
+async function weigh(): Promise<void> {
+  for (let i = 0; i < 3; i++) {
+    globalThis.gc?.()
+    await wait(50) // what was released in between
+  }
+  const { heapUsed, external, rss } = process.memoryUsage()
+  tell({ is: 'weight', heapBytes: heapUsed, externalBytes: external, rssBytes: rss })
 }
 
 let party: Party | undefined

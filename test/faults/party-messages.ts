@@ -24,6 +24,7 @@ export type ToParty =
     }
   | { readonly do: 'mark' }
   | { readonly do: 'report' }
+  | { readonly do: 'weigh' }
   | { readonly do: 'freeze' | 'thaw' }
   | { readonly do: 'finish' }
   | { readonly do: 'retire'; readonly address: string; readonly generation: number }
@@ -42,6 +43,16 @@ export interface PartyReport {
   >
 }
 
+/** What a party holds after a collection, bytes. */
+export interface Weight {
+  readonly is: 'weight'
+  readonly heapBytes: number
+  /** Buffers, and what else lives outside of V8's heap. */
+  readonly externalBytes: number
+  /** Of the process: with what its allocators keep. */
+  readonly rssBytes: number
+}
+
 export type FromParty =
   | { readonly is: 'ready' }
   | { readonly is: 'attached'; readonly class: TrafficClass; readonly url: string; readonly node: string }
@@ -51,4 +62,5 @@ export type FromParty =
   | { readonly is: 'quiet' }
   | { readonly is: 'over'; readonly tag: number | undefined; readonly state: string; readonly peer: string }
   | { readonly is: 'closed' }
+  | Weight
   | PartyReport

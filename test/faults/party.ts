@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { StreamReport } from './checked-stream.ts'
-import type { FromParty, PartyReport, PartySetup, ToParty, TrafficClass } from './party-messages.ts'
+import type { FromParty, PartyReport, PartySetup, ToParty, TrafficClass, Weight } from './party-messages.ts'
 
 const main = fileURLToPath(new URL('./party-main.ts', import.meta.url))
 
@@ -34,7 +34,7 @@ export class Party {
 
   /** `under`: words before node, which must become it by exec. Settles when it takes orders. */
   static async spawn(address: string, under: readonly string[] = []): Promise<Party> {
-    const [program = '', ...args] = [...under, process.execPath, main]
+    const [program = '', ...args] = [...under, process.execPath, '--expose-gc', main]
     const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     const party = new Party(address, child)
     await party.until('it is ready', () => party.events.some(({ what }) => what.is === 'ready'))
@@ -109,6 +109,13 @@ export class Party {
     this.tell({ do: 'report' })
     await this.until('it reports', () => this.count('report') > before, withinMs)
     return this.events.findLast(({ what }) => what.is === 'report')?.what as PartyReport
+  }
+
+  async weigh(): Promise<Weight> {
+    const before = this.count('weight')
+    this.tell({ do: 'weigh' })
+    await this.until('it weighs itself', () => this.count('weight') > before)
+    return this.events.findLast(({ what }) => what.is === 'weight')?.what as Weight
   }
 
   /** Finishes its streams; settles with what became of them. */

@@ -4,12 +4,13 @@
  * byte is checked, and what relays and endpoints hold in the end is compared with the beginning.
  * Used by scripts/soak.ts.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { FaultProxy } from '../helper/fault-proxy.ts'
 import { eventually, freePort, RedisServer } from '../helper/redis.ts'
 import { Crowd } from './crowd.ts'
 import { Fleet, type Times } from './fleet.ts'
+import type { Party } from './party.ts'
 import { mulberry } from './random.ts'
 import { wait } from './world.ts'
 
@@ -25,19 +26,31 @@ export interface SoakResult {
   readonly longestStallMs: number
   /** Sentences; empty: all is well. */
   readonly wrong: readonly string[]
-  readonly endpoints: {
-    readonly rssBefore: number
-    readonly rssAfter: number
-    readonly handlesBefore: number
-    readonly handlesAfter: number
-  }
+  /** The most that any endpoint had, while its streams were new and when all were over. */
+  readonly endpoints: Readonly<Record<'before' | 'after', Held>>
 }
 
-function descriptors(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length
+interface Held {
+  readonly descriptors: number
+  /** In V8's heap and outside of it, after a collection. */
+  readonly liveBytes: number
+  /** Of the process: also what the allocators keep. */
+  readonly rssBytes: number
 }
-function rss(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+
+/** Code that was compiled since, and answers that are kept: nothing of it grows with time. */
+const LIVE_SLACK_BYTES = 8 * 1024 * 1024
+/** What allocators keep is theirs; that it has an end is ours to show. */
+const RSS_SLACK_BYTES = 64 * 1024 * 1024
+
+async function weigh(party: Party): Promise<Held> {
+  const { heapBytes, externalBytes, rssBytes } = await party.weigh()
+  const descriptors = readdirSync(`/proc/${party.pid}/fd`).length
+  return { descriptors, liveBytes: heapBytes + externalBytes, rssBytes }
+}
+function mostOf(all: readonly Held[]): Held {
+  const most = (what: keyof Held): number => Math.max(...all.map((one) => one[what]))
+  return { descriptors: most('descriptors'), liveBytes: most('liveBytes'), rssBytes: most('rssBytes') }
 }
 
 export async function soak(
@@ -72,7 +85,7 @@ export async function soak(
     const { parties } = crowd
     await crowd.mesh({ urgent: 1, bulk: 2 })
     await wait(3_000)
-    const before = parties.map((party) => ({ rss: rss(party.pid), handles: descriptors(party.pid) }))
+    const before = await Promise.all(parties.map(weigh))
     crowd.mark()
     const address = (): string => pick(parties).address
     // Each fault mends itself before the next one begins, but for what the endpoints make of it.
@@ -177,17 +190,17 @@ export async function soak(
     await eventually('the relays have let go', async () => (await held()) === 0, 30_000).catch(async () =>
       wrong.push(`relays still hold ${await held()} routes, queued bytes and parked opens`),
     )
-    const after = parties.map((party) => ({ rss: rss(party.pid), handles: descriptors(party.pid) }))
+    const after = await Promise.all(parties.map(weigh))
     for (const [at, one] of after.entries()) {
-      const first = before[at]
+      const first = before[at] as Held
       // Links to all three relays may be there that were not at first.
-      if (first !== undefined && one.handles > first.handles + 8)
-        wrong.push(`endpoint ${at} has ${one.handles} descriptors, ${first.handles} at first`)
-      if (first !== undefined && one.rss > first.rss * 1.5 + 64 * 1024 * 1024)
-        wrong.push(`endpoint ${at} takes ${one.rss} bytes, ${first.rss} at first`)
+      if (one.descriptors > first.descriptors + 8)
+        wrong.push(`endpoint ${at} has ${one.descriptors} descriptors, ${first.descriptors} at first`)
+      if (one.liveBytes > first.liveBytes + LIVE_SLACK_BYTES)
+        wrong.push(`endpoint ${at} holds ${one.liveBytes} bytes, ${first.liveBytes} at first`)
+      if (one.rssBytes > first.rssBytes + RSS_SLACK_BYTES)
+        wrong.push(`endpoint ${at} takes ${one.rssBytes} bytes, ${first.rssBytes} at first`)
     }
-    const most = (of: readonly { rss: number; handles: number }[], what: 'rss' | 'handles'): number =>
-      Math.max(...of.map((one) => one[what]))
     return {
       seed: options.seed,
       minutes: options.minutes,
@@ -196,12 +209,7 @@ export async function soak(
       bytes: outcome.bytes,
       longestStallMs: Math.round(stalls.at(-1) ?? 0),
       wrong,
-      endpoints: {
-        rssBefore: most(before, 'rss'),
-        rssAfter: most(after, 'rss'),
-        handlesBefore: most(before, 'handles'),
-        handlesAfter: most(after, 'handles'),
-      },
+      endpoints: { before: mostOf(before), after: mostOf(after) },
     }
   } finally {
     await crowd?.end()
