@@ -1,6 +1,7 @@
 /** The command line of the bench. Pure: throws what is wrong, run.ts ends the process. */
 
 export interface BenchOptions {
+  readonly shouldHelp: boolean
   /** Empty: all. */
   readonly names: readonly string[]
   readonly isQuick: boolean
@@ -20,9 +21,10 @@ export class BenchUsageError extends Error {
 }
 
 const flags = {
+  '--help': 'this text',
   '--quick': 'ourselves, HAProxy and rathole, one short run each; NOT QUOTABLE',
   '--against': 'REF: our code at that commit too, beside the working tree',
-  '--profile': 'CPU profiles and flame graphs of our relay and endpoints',
+  '--profile': 'flame graphs of our relay and endpoints, and what each of their threads allocates',
   '--runs': 'N: runs of each contestant that count, after one that warms up (default 5)',
   '--seconds': 'S: length of the measured window (default 3)',
   '--noise': 'CORES: a run in which others kept more busy is made again (default 0.15)',
@@ -31,7 +33,13 @@ const flags = {
 
 export function usage(names: readonly string[]): string {
   const lines = Object.entries(flags).map(([flag, says]) => `  ${flag.padEnd(10)} ${says}`)
-  return `usage: npm run bench -- [NAME]... [flags]\nbenches: ${names.join(', ')}\nflags:\n${lines.join('\n')}`
+  return [
+    'usage: npm run bench -- [NAME]... [flags]',
+    `benches: ${names.join(', ')}`,
+    'flags:',
+    ...lines,
+    'example: npm run bench -- bulk-16 rpc --runs 3 --only ours,haproxy',
+  ].join('\n')
 }
 
 /** Throws BenchUsageError with the list of what there is. */
@@ -47,7 +55,7 @@ export function parseOptions(args: readonly string[], known: readonly string[]):
       if (!known.includes(word)) wrong(`there is no bench ${word}`)
       names.push(word)
     } else if (!Object.hasOwn(flags, word)) wrong(`there is no flag ${word}`)
-    else if (word === '--quick' || word === '--profile') values.set(word, 'yes')
+    else if (word === '--help' || word === '--quick' || word === '--profile') values.set(word, 'yes')
     else {
       at += 1
       const value = args[at]
@@ -63,6 +71,7 @@ export function parseOptions(args: readonly string[], known: readonly string[]):
   }
   const isQuick = values.has('--quick')
   return {
+    shouldHelp: values.has('--help'),
     names,
     isQuick,
     against: values.get('--against'),

@@ -12,7 +12,7 @@ import { describeMachine, readCommit, type Versions, versionOf } from './measure
 import { waitUntilQuiet } from './measure/quiet.ts'
 import type { Sample } from './measure/sample.ts'
 import { takeTurns } from './measure/turns.ts'
-import { type BenchOptions, BenchUsageError, parseOptions } from './options.ts'
+import { type BenchOptions, BenchUsageError, parseOptions, usage } from './options.ts'
 import { profile } from './profile.ts'
 import { terminalTable } from './report/table.ts'
 import { writeReport } from './report/write.ts'
@@ -38,10 +38,12 @@ process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
 })
 
 async function main(args: readonly string[]): Promise<number> {
-  const options = parseOptions(
-    args,
-    benches.map((bench) => bench.name),
-  )
+  const names = benches.map((bench) => bench.name)
+  const options = parseOptions(args, names)
+  if (options.shouldHelp) {
+    process.stdout.write(`${usage(names)}\n`)
+    return 0
+  }
   const other = options.against === undefined ? undefined : checkout(options.against)
   for (const program of ['bench-load', 'toxiproxy-server']) {
     if (findProgram(program) !== undefined) continue

@@ -80,7 +80,7 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
   const startRelay = async (more: readonly (string | number)[], socket: string): Promise<string> => {
     const listen = scheme === 'unix' ? `unix:${bed.dir}/${socket}` : '127.0.0.1:0'
     const words = ['relay', '--announce', '--lifeline', '--listen', listen, ...args, ...more]
-    const main = [...profileFlags(bed, 'relay'), join(at, 'cli/main.ts'), ...words]
+    const main = [...bed.nodeFlags('relay'), join(at, 'cli/main.ts'), ...words]
     const relay = bed.start('relay', process.execPath, main, { stdio: 'pipes', env })
     const { listening } = await announcement<{ listening: string[] }>(bed, relay)
     return listening[0] as string
@@ -142,21 +142,12 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
       const main = options.isBundled
         ? await bundledEndpoint(at)
         : join(import.meta.dirname, '../ours/endpoint-main.ts')
-      const child = bed.start(
-        role,
-        process.execPath,
-        [...profileFlags(bed, role), main, JSON.stringify(plan)],
-        { stdio: 'pipes' },
-      )
+      const child = bed.start(role, process.execPath, [...bed.nodeFlags(role), main, JSON.stringify(plan)], {
+        stdio: 'pipes',
+      })
       return (await announcement<{ attachedMs: number }>(bed, child)).attachedMs
     },
   }
-}
-
-function profileFlags(bed: Testbed, role: string): string[] {
-  return bed.profileDir === undefined
-    ? []
-    : ['--cpu-prof', '--cpu-prof-interval', '500', '--cpu-prof-dir', join(bed.profileDir, role)]
 }
 
 /** The first line that a child of ours writes. */

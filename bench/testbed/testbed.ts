@@ -42,13 +42,15 @@ export class Testbed {
   readonly #children: { role: Role; child: ChildProcess; name: string; log: string }[] = []
   /** Round trip that `delayed` adds, ms. */
   readonly roundTripMs: number
-  /** Where processes of ours leave CPU profiles. */
-  readonly profileDir: string | undefined
+  /** More flags of Node for a process of ours. */
+  readonly nodeFlags: (role: string) => readonly string[]
   #toxiproxy: number | undefined
 
-  constructor(options: { roundTripMs?: number | undefined; profileDir?: string | undefined } = {}) {
+  constructor(
+    options: { roundTripMs?: number | undefined; nodeFlags?: (role: string) => readonly string[] } = {},
+  ) {
     this.roundTripMs = options.roundTripMs ?? -1
-    this.profileDir = options.profileDir
+    this.nodeFlags = options.nodeFlags ?? (() => [])
     open.add(this)
   }
 

@@ -18,6 +18,13 @@ describe('options of the bench', () => {
     expect(parseOptions(['--quick'], known)).toMatchObject({ isQuick: true, runs: 1 })
   })
 
+  it('teaches when it is asked to, and runs nothing', async () => {
+    expect(parseOptions(['--help'], known).shouldHelp).toBe(true)
+    const run = join(import.meta.dirname, '../../bench/run.ts')
+    const { stdout } = await promisify(execFile)(process.execPath, [run, '--help'])
+    expect(stdout).toMatch(/usage: .*benches: bulk-16, .*example: npm run bench/s)
+  })
+
   it.each([
     ['an unknown bench', ['shuffle']],
     ['an unknown flag', ['--fast']],
