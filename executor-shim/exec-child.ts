@@ -14,11 +14,13 @@ const passedOn = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'
 const fromTerminal = new Set<NodeJS.Signals>(['SIGINT', 'SIGQUIT', 'SIGHUP'])
 /** Between SIGTERM and SIGKILL for a program that must end, ms. */
 const TERM_MS = 5_000
+/** After SIGKILL, ms: a program of another user is not ours to kill, and nobody waits for it. */
+const KILL_MS = 2_000
 
 export interface Child {
   /** Its exit code, or 128 and the signal's number. Never rejects. */
   readonly exitCode: Promise<number>
-  /** Ends it: SIGTERM, SIGKILL 5 s later. Settles when it is gone. */
+  /** Ends it: SIGTERM, SIGKILL 5 s later. Settles when it is gone, or 2 s after that when it may not be killed. */
   end(): Promise<void>
   /** Stops passing signals on. */
   release(): void
@@ -37,7 +39,8 @@ export function startChild(command: readonly string[], environment: NodeJS.Proce
   const child = spawn(first, rest, { stdio: 'inherit', env: environment })
   const exitCode = new Promise<number>((resolve) => {
     child.once('exit', (code, signal) => resolve(code ?? exitCodeOfSignal(signal)))
-    child.once('error', () => resolve(126)) // it was executable a moment ago
+    // It was executable a moment ago. With a pid it is no failed start but a signal that we may not send (sudo).
+    child.on('error', () => child.pid === undefined && resolve(126))
   })
   return { exitCode, release, end: () => endChild(child, exitCode) }
 }
@@ -60,10 +63,17 @@ function passSignals(pass: (signal: NodeJS.Signals) => void): () => void {
 }
 
 async function endChild(child: ChildProcess, exitCode: Promise<number>): Promise<void> {
-  child.kill('SIGTERM')
-  const timer = setTimeout(() => child.kill('SIGKILL'), TERM_MS)
-  await exitCode
-  clearTimeout(timer)
+  for (const [signal, ms] of [
+    ['SIGTERM', TERM_MS],
+    ['SIGKILL', KILL_MS],
+  ] as const) {
+    child.kill(signal)
+    const patience = Promise.withResolvers<undefined>()
+    const timer = setTimeout(patience.resolve, ms, undefined)
+    const code = await Promise.race([exitCode, patience.promise])
+    clearTimeout(timer)
+    if (code !== undefined) return
+  }
 }
 
 /** Whether our process group is the one that the terminal's keys signal. */

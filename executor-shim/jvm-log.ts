@@ -13,6 +13,9 @@ const GATHER_MS = 100
 /** What waits for the disk beyond this stops us reading, and so the JVM writing. */
 const FILE_BUFFER_BYTES = 1024 * 1024
 
+/** Of lines in one message: well below what a control message may have. */
+const SEND_BYTES = 256 * 1024
+
 export interface JvmLogOptions {
   /** Appended to; made 0600. Undefined: no file. */
   readonly file: string | undefined
@@ -52,7 +55,11 @@ export class JvmLog {
       const file = this.#file
       if (file?.writableNeedDrain === true) {
         output.pause()
-        const resume = () => output.resume()
+        const resume = () => {
+          file.off('drain', resume)
+          file.off('close', resume)
+          output.resume()
+        }
         file.once('drain', resume)
         file.once('close', resume) // also after an error
       }
@@ -76,7 +83,24 @@ export class JvmLog {
     const { lines, dropped } = this.#watch.take()
     const hint = this.#watch.diskFull && !this.#saidDiskFull ? [this.#options.diskFullHint()] : []
     if (hint.length > 0) this.#saidDiskFull = true
-    if (lines.length > 0 || dropped > 0 || hint.length > 0) this.#options.send([...lines, ...hint], dropped)
+    if (lines.length > 0 || dropped > 0 || hint.length > 0) this.#send([...lines, ...hint], dropped)
+  }
+
+  /** In as many messages as it takes: lines are cut by characters, messages are limited in bytes. */
+  #send(lines: readonly string[], dropped: number): void {
+    let batch: string[] = []
+    let bytes = 0
+    for (const line of lines) {
+      const length = Buffer.byteLength(line)
+      if (bytes + length > SEND_BYTES && batch.length > 0) {
+        this.#options.send(batch, 0)
+        batch = []
+        bytes = 0
+      }
+      batch.push(line)
+      bytes += length
+    }
+    this.#options.send(batch, dropped)
   }
 
   /** Sends and writes what is left; settles when the file is closed. */

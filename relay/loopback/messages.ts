@@ -90,8 +90,9 @@ export class StreamChannel implements MessageChannel, LocalSide {
   #queuedBytes = 0
   readonly #decoder = new MessageDecoder((message) => this.#handleMessage(message))
   #messageHandler: ((message: unknown) => void) | undefined
-  /** What came before there was a handler. */
+  /** What came before there was a handler, and its bytes. */
   #unheard: unknown[] = []
+  #unheardBytes = 0
   #endHandler: ((error: Error | undefined) => void) | undefined
   #end: { readonly error: Error | undefined } | undefined
 
@@ -121,6 +122,7 @@ export class StreamChannel implements MessageChannel, LocalSide {
     this.#messageHandler = handler
     const unheard = this.#unheard
     this.#unheard = []
+    this.#unheardBytes = 0
     for (const message of unheard) handler(message)
   }
 
@@ -156,7 +158,10 @@ export class StreamChannel implements MessageChannel, LocalSide {
       )
       return
     }
-    this.#handle?.delivered(end - start)
+    if (this.#messageHandler === undefined) this.#unheardBytes += end - start
+    if (this.#unheardBytes > MAX_QUEUED_BYTES) {
+      this.#fail(new Error(`${this.peer} sends what nobody here takes: ${this.#unheardBytes} bytes`))
+    } else this.#handle?.delivered(end - start)
   }
 
   ended(): void {
@@ -176,8 +181,8 @@ export class StreamChannel implements MessageChannel, LocalSide {
   }
 
   #handleMessage(message: unknown): void {
-    if (this.#messageHandler === undefined) this.#unheard.push(message)
-    else this.#messageHandler(message)
+    if (this.#messageHandler !== undefined) this.#messageHandler(message)
+    else if (this.#state !== 'closing') this.#unheard.push(message) // closed unheard: nobody will ask
   }
 
   #flush(): void {

@@ -114,7 +114,14 @@ class TwoLaneTunnel implements Tunnel {
   }
 
   async #closeLanes(): Promise<void> {
-    await Promise.all([this.#urgent.close(), this.#bulk.close()])
+    // While no relay is there, nothing else keeps the process alive: timers of the core do not, and a
+    // local socket that has heard the end does not either.
+    const alive = setInterval(() => {}, 2 ** 30)
+    try {
+      await Promise.all([this.#urgent.close(), this.#bulk.close()])
+    } finally {
+      clearInterval(alive)
+    }
     this.#attached.urgent = false
     this.#attached.bulk = false
     this.#ended.resolve(undefined) // does nothing after a failure

@@ -137,6 +137,7 @@ export class WebSocketPipe implements Pipe {
     if (this.#state === 'ending' || this.#state === 'over') return
     this.#state = 'ending'
     this.#early = []
+    this.#sendGathered() // behind close() it would be dropped without a word
     this.#webSocket.close(1000)
     this.#webSocket.resume()
     const timer = setTimeout(() => this.#webSocket.terminate(), END_MS)

@@ -101,6 +101,19 @@ export function describePipe(name: string, start: () => Promise<PipeWorld>): voi
       expect(sha256(atAccepted.all)).toBe(sha256(all))
     })
 
+    it.each([
+      ['corked', (pipe: Pipe) => pipe.write(Buffer.from('last words'))],
+      ['in no hurry', (pipe: Pipe) => pipe.writeSoon(Buffer.from('last words'))],
+    ])('sends what was written %s before it ends', async (how, write) => {
+      const { dialled, atAccepted } = await connect()
+      if (how === 'corked') dialled.cork()
+      write(dialled)
+      dialled.end()
+      if (how === 'corked') dialled.uncork()
+      await atAccepted.until(() => atAccepted.closes === 1)
+      expect(atAccepted.all.toString()).toBe('last words')
+    })
+
     it('puts what is in no hurry into one write a turn', async () => {
       const { dialled, atAccepted } = await connect()
       for (let at = 0; at < 50; at += 1) dialled.writeSoon(Buffer.alloc(16, at))

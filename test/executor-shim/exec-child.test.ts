@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { exitCodeOfSignal, findProgram, startChild } from '../../executor-shim/exec-child.ts'
 import { commandEnvironment, enterCommand } from '../../executor-shim/exec-isolate.ts'
@@ -43,6 +45,19 @@ describe('the command of exec', () => {
     await child.end()
     expect(await child.exitCode).toBe(143)
     child.release()
+  })
+
+  it.skipIf(process.getuid?.() !== 0)('is not over because a signal may not be sent to it', async () => {
+    // As an ordinary user who runs sudo: started by root's child, which then gives up its rights.
+    const script = `
+      const { startChild } = await import(${JSON.stringify(import.meta.resolve('../../executor-shim/exec-child.ts'))})
+      const child = startChild(['sh', '-c', 'sleep 1; exit 9'], process.env)
+      setTimeout(() => process.setuid(65534), 100)
+      for (const ms of [300, 500]) setTimeout(() => process.kill(process.pid, 'SIGTERM'), ms)
+      console.log(await child.exitCode)
+      process.exit()`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+    expect(stdout.trim()).toBe('9')
   })
 
   it('is looked for in the folders of PATH, in order, and never in one that is named like it', () => {

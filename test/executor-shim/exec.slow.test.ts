@@ -1,6 +1,10 @@
 /** `exec` as a user starts it, with a relay in a process of its own. */
+
+import { once } from 'node:events'
 import { chownSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { generateKeyLine } from '../../relay/token/index.ts'
 import { ExecWorld, eventually, freePorts } from '../helper/exec-world.ts'
@@ -95,6 +99,38 @@ describe('exec', () => {
     })
     expect((await urgent.finished).out).toBe('NOW')
   })
+
+  it.each(['urgent', 'bulk'])(
+    'brings the last bytes of a %s stream over a relay that is away',
+    async (kind) => {
+      const [port = 0, target = 0] = await freePorts(2)
+      const collector = `
+      const server = require('net').createServer((socket) => {
+        socket.on('data', (bytes) => { process.stdout.write(bytes); socket.write('.') })
+        socket.on('end', () => server.close())
+      }).listen(+process.argv[1], '::1')`
+      const hasty = `
+      const socket = require('net').connect(+process.argv[1], '127.64.0.3', () => socket.write('hi '))
+      socket.on('error', () => process.exit(3)).once('data', () => {
+        console.log('up')
+        setTimeout(() => socket.end('last words', () => process.exit(7)), 1000)
+      })`
+      const server = world.exec(3, [node, '-e', collector, String(target)], {
+        serve: [`${port}=[::1]:${target}`],
+      })
+      const client = await eventually(async () => {
+        const run = world.exec(2, [node, '-e', hasty, String(port)], { dial: [`${port}:${kind}`] })
+        const heard = await Promise.race([once(run.child.stdout as Readable, 'data'), run.finished])
+        if (!Array.isArray(heard)) throw new Error(heard.err)
+        return run
+      })
+      await world.killRelay()
+      await wait(2_500)
+      await world.startRelay()
+      expect((await client.finished).code).toBe(7)
+      expect((await server.finished).out).toBe('hi last words')
+    },
+  )
 
   it('runs ten of them side by side', async () => {
     const ports = await freePorts(11)

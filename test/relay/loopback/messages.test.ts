@@ -1,7 +1,12 @@
 /** Control messages arrive whole, in order and once, however the stream cuts them. */
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { encodeMessage, MAX_MESSAGE_BYTES, MessageDecoder } from '../../../relay/loopback/messages.ts'
+import {
+  encodeMessage,
+  MAX_MESSAGE_BYTES,
+  MessageDecoder,
+  StreamChannel,
+} from '../../../relay/loopback/messages.ts'
 import type { MessageChannel } from '../../../relay/loopback/tunnel-types.ts'
 import { World } from './world.ts'
 
@@ -90,6 +95,33 @@ describe('a control stream', () => {
     near.close()
     expect(await Promise.all(ends)).toEqual([undefined, undefined])
     expect(heard).toEqual(['last words'])
+  })
+
+  it('keeps nothing for a side that closed unheard, and ends with a peer that goes on for ever', () => {
+    const channel = new StreamChannel('127.64.0.9')
+    const resets: string[] = []
+    let credited = 0
+    channel.bind(
+      {
+        class: 'urgent',
+        peer: '127.64.0.9',
+        port: 1,
+        sendRoom: 1_000,
+        send: () => true,
+        end: () => {},
+        delivered: (bytes) => {
+          credited += bytes
+        },
+        reset: (reason) => void resets.push(reason),
+      },
+      true,
+    )
+    channel.close()
+    const { bytes } = encodeMessage('x'.repeat(1024 * 1024 - 100))
+    for (let count = 0; count < 9; count += 1) channel.deliver(bytes, HEADROOM, bytes.length)
+    expect(resets).toEqual(['aborted'])
+    expect(credited).toBeLessThan(8 * bytes.length)
+    channel.onMessage(() => expect.unreachable('it was closed'))
   })
 
   it('ends with a reason when nobody takes control streams there', async () => {
