@@ -10,12 +10,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { formatDollars } from '../driver-agent/cost.ts'
 import { ensureSpark } from '../driver-agent/spark-home.ts'
 import { formatMiB, matrixLines, type Summary, summarySchema } from '../driver-agent/summary.ts'
 import { compareAnswers, type DemoAnswer, demoAnswer, demoResult } from './demo-answer.ts'
 import { CUSTOMERS, demoConfDir, demoProgram, demoSettings, EXECUTOR_MEMORY, ORDERS } from './demo-job.ts'
+import { numberFrom, scriptCommand } from './script-command.ts'
 import { spread } from './spread.ts'
 
 const EXECUTORS = 4
@@ -30,15 +30,16 @@ interface Run {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: { repeat: { type: 'string', default: '1' }, 'spark-version': { type: 'string' } },
+  const { repeat, sparkVersion } = scriptCommand({
+    name: 'demo',
+    says: 'A PySpark job on four isolated executors that shuffle through a relay; its answer is checked.',
+    example: '-- --repeat 10',
   })
-  const repeat = Number(values.repeat)
-  if (!Number.isInteger(repeat) || repeat < 1 || repeat > 1000) {
-    console.error(`--repeat ${values.repeat}: must be 1 to 1000`)
-    return 2
-  }
-  const version = values['spark-version'] ?? sparkForPython()
+    .option('--repeat <times>', 'runs it so often, and prints a table', numberFrom(1, 1_000), 1)
+    .option('--spark-version <version>', 'another Spark than the one that suits this Python')
+    .parse()
+    .opts<{ readonly repeat: number; readonly sparkVersion?: string }>()
+  const version = sparkVersion ?? sparkForPython()
   const sparkHome = process.env.SPARK_HOME ?? (await ensureSpark(version, { environment: process.env, tell }))
   console.log(`demo: computing the answer without Spark (${ORDERS.toLocaleString('en')} orders)`)
   const answer = demoAnswer(ORDERS, CUSTOMERS)

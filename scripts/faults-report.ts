@@ -1,5 +1,4 @@
 /** Writes docs/reliability.md from what `npm run faults` has measured. Nothing in it is typed by hand. */
-import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +12,7 @@ const streamRow = z.object({
   fault: z.string(),
   means: z.string(),
   at: z.string(),
+  commit: z.string(),
   checks: z.array(check),
   streams: z.number(),
   bytes: z.number(),
@@ -24,6 +24,7 @@ const sparkRow = z.object({
   means: z.string(),
   version: z.string(),
   at: z.string(),
+  commit: z.string(),
   held: z.boolean(),
   notes: z.array(z.string()),
   stall,
@@ -33,6 +34,7 @@ const sparkRow = z.object({
 })
 const loadResult = z.object({
   at: z.string(),
+  commit: z.string(),
   endpoints: z.number(),
   attach: z.object({ p50Ms: z.number(), p99Ms: z.number(), maxMs: z.number(), aSecond: z.number() }),
   failures: z.array(z.string()),
@@ -53,6 +55,7 @@ export const keptSchema = z.object({
   frames: z
     .object({
       at: z.string(),
+      commit: z.string(),
       sequences: z.number(),
       frames: z.number(),
       seed: z.number(),
@@ -74,20 +77,19 @@ export function writeReport(kept: Kept): void {
 
 function reportOf(kept: Kept): string {
   const cpu = cpus()
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
   const lines = [
     '# Reliability: what was broken, and what it cost',
     '',
     'Written by `npm run faults` from what it measured; not by hand. Each row is a fault that was really made, with the means named.',
     '',
-    `Machine: ${cpu.length} × ${cpu[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux, Node ${process.versions.node}; last written at commit ${commit}. Relays, Redis, endpoints and Spark share it. Times as by default: S 6 s, G 8 s.`,
+    `Machine: ${cpu.length} × ${cpu[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux, Node ${process.versions.node}. Relays, Redis, endpoints and Spark share it. Times as by default: S 6 s, G 8 s.`,
     '',
     '## Checked streams',
     '',
     'Three relays (four where it says so), one redis-server, six endpoints, each a process; streams of both classes between any two, numbered bytes both ways all the time. Stall: the longest time in which a direction of a stream got no byte, over all directions. At the end of each row every byte must have arrived once and in order (offsets and SHA-256 at both ends), and the relays must hold nothing.',
     '',
-    '| fault | means | held | stall p50 / p99 / max, ms | what was measured |',
-    '| --- | --- | --- | --- | --- |',
+    '| fault | means | held | stall p50 / p99 / max, ms | what was measured | commit |',
+    '| --- | --- | --- | --- | --- | --- |',
   ]
   for (const row of Object.values(kept.streams)) {
     const held = row.checks.every((one) => one.held)
@@ -100,7 +102,7 @@ function reportOf(kept: Kept): string {
     ]
     const { p50, p99, max } = row.stall
     lines.push(
-      `| ${cell(row.fault)} | ${cell(row.means)} | ${held ? 'yes' : '**no**'} | ${p50} / ${p99} / ${max} | ${cell(told.join('; '))} |`,
+      `| ${cell(row.fault)} | ${cell(row.means)} | ${held ? 'yes' : '**no**'} | ${p50} / ${p99} / ${max} | ${cell(told.join('; '))} | ${row.commit} |`,
     )
   }
   lines.push(
@@ -109,13 +111,13 @@ function reportOf(kept: Kept): string {
     '',
     'A job with six executors that shuffles round after round, through the same three relays and Redis, on Unix sockets with a fault proxy before each relay. Failed tasks and fetch failures are counted from Spark’s event log (`node scripts/event-log-failures.ts LOG`); stalls are those of checked streams beside it.',
     '',
-    '| fault | means | Spark | held | failed tasks | fetch failures | stall p50 / p99 / max, ms | notes |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    '| fault | means | Spark | held | failed tasks | fetch failures | stall p50 / p99 / max, ms | notes | commit |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
   )
   for (const row of Object.values(kept.spark)) {
     const { p50, p99, max } = row.stall
     lines.push(
-      `| ${cell(row.fault)} | ${cell(row.means)} | ${row.version} | ${row.held ? 'yes' : '**no**'} | ${row.failedTasks} | ${row.fetchFailures} | ${p50} / ${p99} / ${max} | ${cell([`${row.rounds} rounds`, ...row.notes].join('; '))} |`,
+      `| ${cell(row.fault)} | ${cell(row.means)} | ${row.version} | ${row.held ? 'yes' : '**no**'} | ${row.failedTasks} | ${row.fetchFailures} | ${p50} / ${p99} / ${max} | ${cell([`${row.rounds} rounds`, ...row.notes].join('; '))} | ${row.commit} |`,
     )
   }
   const { load, frames } = kept
@@ -131,7 +133,7 @@ function reportOf(kept: Kept): string {
       `| relays, resident | ${kib(load.relayBytesAnEndpoint)} | ${kib(load.relayBytesAStream)} |`,
       `| the endpoint, heap and buffers | ${kib(load.endpointBytesAnEndpoint)} | ${kib(load.endpointBytesAStream)} at each end |`,
       '',
-      `Redis: ${load.redisCommandsAStream} commands a stream opened.`,
+      `Redis: ${load.redisCommandsAStream} commands a stream opened. Commit ${load.commit}.`,
     )
   }
   if (frames !== undefined) {
@@ -139,7 +141,7 @@ function reportOf(kept: Kept): string {
       '',
       '## Generated frames',
       '',
-      `${frames.sequences} sequences (${frames.frames} frames) with seed ${frames.seed}: ${frames.faults.length === 0 ? 'no crash, no hang, no growth, and an honest stream beside them lost nothing' : frames.faults.join('; ')}.`,
+      `${frames.sequences} sequences (${frames.frames} frames) with seed ${frames.seed}: ${frames.faults.length === 0 ? 'no crash, no hang, no growth, and an honest stream beside them lost nothing' : frames.faults.join('; ')}. Commit ${frames.commit}.`,
     )
   }
   const failed = Object.entries(kept.failures)

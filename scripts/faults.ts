@@ -3,13 +3,12 @@
  * streams and then with Spark; the load program; generated frames. Writes docs/reliability.md from
  * what it measured, and ends with 1 when something did not hold.
  *
- *     npm run faults -- [--only WORD]... [--without spark|streams|load|frames]... [--frames N] [--spark 4.3.0]
- *
  * Results are kept in .cache/faults.json, so that rows may be run one by one.
  */
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { Option } from 'commander'
 import { realTimes } from '../test/faults/fleet.ts'
 import { runLoad } from '../test/faults/load.ts'
 import { rows } from '../test/faults/rows/index.ts'
@@ -18,23 +17,42 @@ import { sparkRows } from '../test/faults/spark-rows.ts'
 import { attackWithFrames } from '../test/relay/server/generated-frames.ts'
 import { type SparkVersion, sparkVersions } from '../test/spark/harness.ts'
 import { type Kept, keptSchema, writeReport } from './faults-report.ts'
+import { collect, numberFrom, scriptCommand } from './script-command.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const keptFile = `${root}.cache/faults.json`
 
-const { values } = parseArgs({
-  options: {
-    only: { type: 'string', multiple: true, default: [] },
-    without: { type: 'string', multiple: true, default: [] },
-    frames: { type: 'string', default: '10000000' },
-    spark: { type: 'string', default: '4.3.0' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-  },
+interface FaultsOptions {
+  readonly only: readonly string[]
+  readonly without: readonly string[]
+  readonly frames: number
+  readonly spark: SparkVersion
+  readonly seed: number
+}
+
+const kinds = ['streams', 'spark', 'load', 'frames'] as const
+const { only, without, frames, spark, seed } = scriptCommand({
+  name: 'faults',
+  says: 'Every row of the fault table at the real times, written to docs/reliability.md.',
+  example: '-- --only redis --without spark',
 })
-const seed = Number(values.seed)
+  .option('--only <word>', 'rows whose name has it; again for more', collect(), [])
+  .option('--without <kind>', `leaves out ${kinds.join(', ')}; again for more`, collect(kinds), [])
+  .option('--frames <number>', 'generated sequences of frames', numberFrom(1), 10_000_000)
+  .addOption(
+    new Option('--spark <version>', 'of the rows with Spark').choices(sparkVersions).default('4.3.0'),
+  )
+  .option('--seed <number>', 'draws the same again', numberFrom(0), Date.now() % 1_000_000)
+  .parse()
+  .opts<FaultsOptions>()
 const isWanted = (name: string, kind: string): boolean =>
-  !values.without.includes(kind) &&
-  (values.only.length === 0 || values.only.some((word) => name.includes(word)))
+  !without.includes(kind) && (only.length === 0 || only.some((word) => name.includes(word)))
+const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+/** What every result says of itself. */
+const seen = (): { readonly at: string; readonly commit: string } => ({
+  at: new Date().toISOString(),
+  commit,
+})
 
 const say = (line: string): void => console.log(line)
 
@@ -78,7 +96,7 @@ for (const row of rows) {
       figures: { ...result.figures },
       fault: row.fault,
       means: row.means,
-      at: new Date().toISOString(),
+      ...seen(),
     }
     return result.checks.every(({ held }) => held)
   })
@@ -89,7 +107,7 @@ if (isWanted('load', 'load')) {
       { endpoints: 1_000, streams: 100_000, relays: 3, processes: 4, holdMs: 30_000 },
       say,
     )
-    kept.load = { ...result, failures: [...result.failures], at: new Date().toISOString() }
+    kept.load = { ...result, failures: [...result.failures], ...seen() }
     say(JSON.stringify(result))
     return (
       result.failures.length === 0 &&
@@ -101,30 +119,28 @@ if (isWanted('load', 'load')) {
 }
 if (isWanted('frames', 'frames')) {
   await attempt('frames', async () => {
-    const result = await attackWithFrames(Number(values.frames), seed)
+    const result = await attackWithFrames(frames, seed)
     kept.frames = {
       sequences: result.sequences,
       frames: result.frames,
       seed,
       faults: [...result.faults],
-      at: new Date().toISOString(),
+      ...seen(),
     }
     return result.faults.length === 0
   })
 }
-const version = sparkVersions.find((one) => one === values.spark) as SparkVersion | undefined
-if (version === undefined) throw new Error(`--spark must be one of ${sparkVersions.join(', ')}`)
 for (const row of sparkRows) {
   const name = `spark-${row.name}`
   if (!isWanted(name, 'spark')) continue
   await attempt(name, async () => {
-    const result = await row.run(version, say)
+    const result = await row.run(spark, say)
     kept.spark[row.name] = {
       ...result,
       fault: row.fault,
       means: row.means,
-      version,
-      at: new Date().toISOString(),
+      version: spark,
+      ...seen(),
     }
     say(JSON.stringify(result))
     return result.held

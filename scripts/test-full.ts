@@ -13,6 +13,7 @@ import { dirname, resolve } from 'node:path'
 import { type Row, rows } from '../test/rows.ts'
 import { judgeRow, type Outcome } from './judge-row.ts'
 import { runVitest, type TestFiles } from './run-vitest.ts'
+import { scriptCommand } from './script-command.ts'
 
 const KEPT_FILE = '.cache/test-full.json'
 
@@ -23,8 +24,16 @@ interface Seen extends Outcome {
   readonly machine: string
 }
 
-const isKeeping = process.argv[2] === '--keep'
-const words = process.argv.slice(isKeeping ? 3 : 2)
+const command = scriptCommand({
+  name: 'test:full',
+  says: 'Every row that the project promises, and docs/test-report.md out of it.',
+  example: "-- --keep Deaths 'a notebook'",
+})
+  .argument('[words...]', 'only rows that contain one of them')
+  .option('--keep', 'rows that are not chosen keep what an earlier run on this machine saw of them', false)
+  .parse()
+const { keep: isKeeping } = command.opts<{ readonly keep: boolean }>()
+const words = command.args
 const chosen = rows.filter(
   (row) => words.length === 0 || words.some((word) => `${row.area} ${row.what}`.includes(word)),
 )
