@@ -98,13 +98,13 @@ export interface LaneParts {
   readonly log: Pick<Logger, 'warn'>
 }
 
+const CROWDED_SLAB_BYTES = 64 * 1024
 /**
  * Buffers of local reads: urgent ones small for the sake of turns, bulk ones large for cost. With
  * 512 KiB a sender makes a quarter of the reads that it makes with 128 KiB, and takes a quarter less
  * CPU a GiB (0.60 against 0.80 s). Each busy socket has one armed, so many sockets get small ones.
  */
-const slabBytes = { urgent: 64 * 1024, bulk: 512 * 1024 } as const
-const CROWDED_SLAB_BYTES = 64 * 1024
+const slabBytes = { urgent: CROWDED_SLAB_BYTES, bulk: 512 * 1024 } as const
 /** Local sockets up to which each gets a large buffer: at most 12 MiB of them. */
 const FEW_SIDES = 24
 /** Unused buffers that are held on to, bytes. */
@@ -118,7 +118,7 @@ export class LocalLane implements Lane {
   readonly #gate: Gate
   readonly #server: Server
   readonly #pool: SlabPool
-  readonly #crowdedPool = new SlabPool(CROWDED_SLAB_BYTES, KEPT_BYTES / CROWDED_SLAB_BYTES)
+  readonly #crowdedPool: SlabPool
   readonly #sides = new Set<SocketSide>()
   readonly #channels = new Set<StreamChannel>()
   #listeners: Listeners | undefined
@@ -131,6 +131,10 @@ export class LocalLane implements Lane {
     this.#log = parts.log
     const bytes = slabBytes[options.class]
     this.#pool = new SlabPool(bytes, KEPT_BYTES / bytes)
+    this.#crowdedPool =
+      bytes === CROWDED_SLAB_BYTES
+        ? this.#pool
+        : new SlabPool(CROWDED_SLAB_BYTES, KEPT_BYTES / CROWDED_SLAB_BYTES)
     this.#gate = new Gate({
       checkUid: options.checkUid,
       onConnection: (socket, peer, port) => this.#handleConnection(socket, peer, port),
