@@ -1,4 +1,5 @@
 /** Parties that all have checked streams to each other, and what these must have been in the end. */
+import { endpointBounds } from '../../relay/endpoint/index.ts'
 import type { StreamReport } from './checked-stream.ts'
 import type { Fleet } from './fleet.ts'
 import { Party } from './party.ts'
@@ -63,7 +64,13 @@ export class Crowd {
       address,
       token: await fleet.token(address, role),
       relays: this.#options.relays?.(index) ?? fleet.urls,
-      limits: { silenceMs, keepaliveMs, ...this.#options.limits },
+      // Short times shorten this too: a dial to a hung relay must not outlast the grace of the dialler.
+      limits: {
+        silenceMs,
+        keepaliveMs,
+        handshakeMs: Math.min(endpointBounds.handshakeMs[0], silenceMs),
+        ...this.#options.limits,
+      },
       tickMs: this.#options.tickMs ?? 20,
       chunkBytes: this.#options.chunkBytes ?? { urgent: 256, bulk: 2 * 1024 },
     })
