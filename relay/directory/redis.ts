@@ -45,7 +45,8 @@ export interface RedisFigures {
   readonly cacheHits: number
 }
 
-const CHANNEL = 'slr:changes'
+/** Publish/subscribe knows no databases, so each has a channel of its own: a fleet hears only itself. */
+const channelOf = (db: number): string => (db === 0 ? 'slr:changes' : `slr:changes:${db}`)
 const CACHE_MS = 2_000
 const CACHE_ENTRIES = 20_000
 
@@ -53,6 +54,7 @@ export class RedisDirectory implements Directory {
   readonly #clock: Clock
   readonly #rememberMs: number
   readonly #redis: RedisConnection
+  readonly #channel: string
   readonly #listeners = new Set<(change: DirectoryChange) => void>()
   readonly #cache = new LeaseCache(CACHE_MS, CACHE_ENTRIES)
   readonly #asking = new Map<string, Promise<Lease | undefined>>()
@@ -65,7 +67,8 @@ export class RedisDirectory implements Directory {
     const { clock, log } = options
     this.#clock = clock
     this.#rememberMs = options.rememberMs ?? 24 * 3_600_000
-    this.#redis = new RedisConnection(options, CHANNEL, clock, log, {
+    this.#channel = channelOf(options.target.db)
+    this.#redis = new RedisConnection(options, this.#channel, clock, log, {
       hint: (text) => this.#hear(text),
       doubt: () => this.#cache.clear(),
       returned: () => this.#tell({ is: 'returned' }),
@@ -102,7 +105,7 @@ export class RedisDirectory implements Directory {
       'claim',
       claimScript,
       [keys.lease, keys.address],
-      [...this.#leaseArguments(claim, ttlMs), this.#highestEpoch, CHANNEL, JSON.stringify(hint)],
+      [...this.#leaseArguments(claim, ttlMs), this.#highestEpoch, this.#channel, JSON.stringify(hint)],
     )
     if (word !== 'ok') throw refusal(word, key, detail, claim)
     const lease: Lease = { ...claim, epoch: Number(detail), expiresAtMs: sentAtMs + ttlMs }
@@ -130,7 +133,7 @@ export class RedisDirectory implements Directory {
     const { lease } = keysOf(key)
     this.#cache.drop(lease)
     const hint = JSON.stringify({ is: 'released', ...key })
-    return (await this.#ask<number>('release', releaseScript, [lease], [epoch, CHANNEL, hint])) === 1
+    return (await this.#ask<number>('release', releaseScript, [lease], [epoch, this.#channel, hint])) === 1
   }
 
   async lookup(key: LeaseKey, age: LookupAge = 'fresh'): Promise<Lease | undefined> {
@@ -160,7 +163,7 @@ export class RedisDirectory implements Directory {
       'retire',
       retireScript,
       [keys.address, keys.lease, bulk.lease],
-      [generation, this.#rememberMs, CHANNEL, hint],
+      [generation, this.#rememberMs, this.#channel, hint],
     )
   }
 

@@ -58,6 +58,8 @@ export function createHttpServer(options: HttpOptions): http.Server {
     const accept = options.acceptWebSocket
     if (accept === undefined || pathOf(request) !== LINK_PATH) {
       metrics.httpRequests.refused += 1
+      // Node took its own listener off: a reset would end the process, and with it every link.
+      socket.on('error', () => {}).once('finish', () => socket.destroy())
       socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
       return
     }

@@ -56,13 +56,15 @@ function giveWay(log: Logger): void {
 
 /** Runs a relay until SIGTERM or SIGINT (drains; a second one ends it at once), or until stdin ends with --lifeline. Answers the exit code. */
 export async function runRelay(given: RelayOptions, context: CommandContext): Promise<number> {
-  if (given.workers > 1) return await runWorkers(given, context)
+  if (given.workers > 1 && !given.worker) return await runWorkers(given, context)
   const options = given.worker ? await receiveOptions() : given
   boundYoungSpace()
   const log = context.logger
   if (options.classes === 'bulk') giveWay(log)
   const ring = await KeyRing.open({ file: options.secretFile, text: process.env.SLR_SECRET }, log)
   const tlsFiles = readTlsFiles(options)
+  const readKeysAgain = (): void => void ring.reload()
+  process.on('SIGHUP', readKeysAgain)
   const relay = await startRelay(options, new TokenVerifier(ring), tlsFiles, log)
   log.info({ node: relay.node, listening: relay.listening, metrics: relay.metricsUrl }, 'ready')
   if (options.announce) process.stdout.write(`${JSON.stringify({ listening: relay.listening })}\n`)
@@ -71,6 +73,7 @@ export async function runRelay(given: RelayOptions, context: CommandContext): Pr
     return await untilTold(relay, options.lifeline, given.worker, log)
   } finally {
     await relay.close()
+    process.off('SIGHUP', readKeysAgain)
     if (given.worker && process.connected) process.disconnect()
   }
 }

@@ -71,6 +71,10 @@ export async function runWorkers(options: RelayOptions, context: CommandContext)
   }
   const signals = ['SIGTERM', 'SIGINT'] as const
   for (const signal of signals) process.on(signal, stopAll)
+  const readKeysAgain = (): void => {
+    for (const worker of workers) worker.readKeysAgain()
+  }
+  process.on('SIGHUP', readKeysAgain)
   if (options.lifeline) {
     // Ends at once, as a relay without workers does: whoever started us is gone.
     const end = (): void => {
@@ -100,8 +104,17 @@ export async function runWorkers(options: RelayOptions, context: CommandContext)
     return firstCode
   } finally {
     for (const signal of signals) process.off(signal, stopAll)
+    process.off('SIGHUP', readKeysAgain)
     if (options.lifeline) process.stdin.destroy()
   }
+}
+
+/** A worker has its options from its parent: read from variables too, SLR_WORKERS would make it a parent itself. Pure. */
+export function workerEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = Object.entries(environment).filter(
+    ([name]) => name === 'SLR_SECRET' || !name.startsWith('SLR_'),
+  )
+  return Object.fromEntries(kept)
 }
 
 /** One worker's process, and the ones that take its place. */
@@ -114,6 +127,7 @@ class Worker {
   readonly #log: Logger
   #child: ChildProcess | undefined
   #isStopping = false
+  #isReady = false
   readonly #abort = new AbortController()
   #becomeReady: () => void = () => {}
 
@@ -155,6 +169,11 @@ class Worker {
     }
   }
 
+  /** One that is not ready yet has no handler for the signal, and reads them anyway. */
+  readKeysAgain(): void {
+    if (this.#isReady) this.#child?.kill('SIGHUP')
+  }
+
   stop(signal: NodeJS.Signals): void {
     this.#isStopping = true
     this.#abort.abort()
@@ -165,11 +184,17 @@ class Worker {
     const [program, ...args] = this.#command
     // A group of its own: Ctrl-C reaches the parent, which passes it on once. When the parent
     // dies, the channel closes and the worker leaves by itself.
-    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], detached: true })
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      detached: true,
+      env: workerEnvironment(process.env),
+    })
     this.#child = child
+    this.#isReady = false
     let wasReady = false
     child.on('message', (message) => {
       wasReady = true
+      this.#isReady = true
       this.#handleReady(message as WorkerReady)
     })
     child.send(this.#options, () => {}) // one that is gone already shows by its exit

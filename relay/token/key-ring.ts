@@ -49,6 +49,7 @@ export class KeyRing {
   /** Identity of the file that #keys came from, or that was last found wrong. */
   #stamp: string
   #lookedAt = performance.now()
+  #refreshing: Promise<void> | undefined
 
   private constructor(keys: readonly SigningKey[], file?: string, stamp = '', log?: Logger) {
     this.#keys = keys
@@ -94,11 +95,20 @@ export class KeyRing {
 
   /** Reads the file again, whatever its time stamp (SIGHUP). A file that is wrong changes nothing and is logged. */
   async reload(): Promise<void> {
+    await this.#refreshing // it may have begun before the file was changed
     this.#stamp = ''
     await this.#refresh()
   }
 
-  async #refresh(): Promise<void> {
+  /** Whoever comes while the file is read waits for what is read: a new key is new to all of them. */
+  #refresh(): Promise<void> {
+    this.#refreshing ??= this.#readAgain().finally(() => {
+      this.#refreshing = undefined
+    })
+    return this.#refreshing
+  }
+
+  async #readAgain(): Promise<void> {
     this.#lookedAt = performance.now()
     if (this.#file === undefined) return
     const stamp = await stampOf(this.#file)

@@ -118,6 +118,20 @@ describe.skipIf(reason !== undefined)('on one redis-server', () => {
     expect(after.epoch).toBeGreaterThanOrEqual(ahead.epoch)
   })
 
+  it('hears nothing of a fleet in another database', async () => {
+    const other = await opened(`${server.url}/1`)
+    const own = await opened(server.url)
+    const told: { elsewhere: string[]; here: string[] } = { elsewhere: [], here: [] }
+    other.subscribe((change) => told.elsewhere.push(change.is))
+    own.subscribe((change) => told.here.push(change.is))
+    const shared = { ...key, app: 'spark-two-fleets' }
+    await own.claim(shared, claim, 10_000)
+    await own.retire(shared.app, shared.address, 1)
+    await eventually('the own fleet heard', () => told.here.length === 2)
+    await passMs(50)
+    expect(told).toEqual({ elsewhere: [], here: ['claimed', 'retired'] })
+  })
+
   it('notices that it was emptied without losing a connection', async () => {
     const directory = await opened(server.url)
     await passMs(1_500)

@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createPipeDialer } from '../../../relay/pipe/dial.ts'
-import { expiryIn, signToken } from '../../../relay/token/index.ts'
+import { expiryIn, generateKeyLine, signToken } from '../../../relay/token/index.ts'
 import { encodeHello } from '../../../relay/wire/control.ts'
 import { FrameType, PREAMBLE } from '../../../relay/wire/header.ts'
 import { makeCertificates } from '../../helper/certificates.ts'
 import { neverAborted } from '../../helper/pipe-world.ts'
+import { freePort } from '../../helper/redis.ts'
 import { type RelayProcess, spawnRelay } from '../../helper/relay-process.ts'
 import { RawLink } from '../../helper/relay-world.ts'
 
@@ -57,6 +58,36 @@ async function attach(relay: RelayProcess, url?: string, addr = '127.64.0.2'): P
 }
 
 describe('the relay command', () => {
+  it('lives on when whoever asked its metrics for an upgrade resets the connection', async () => {
+    const port = await freePort()
+    const relay = start(['--listen', '127.0.0.1:0', '--metrics', `127.0.0.1:${port}`])
+    await relay.listening
+    const request =
+      'GET /link HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
+    for (let round = 0; round < 50; round += 1) {
+      const socket = net.connect(port, '127.0.0.1').on('error', () => {})
+      await once(socket, 'connect')
+      socket.write(request)
+      await new Promise((resolve) => setTimeout(resolve, round % 5))
+      socket.resetAndDestroy()
+    }
+    expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200)
+  })
+
+  it('reads its keys again on SIGHUP, and keeps its links', async () => {
+    const secrets = join(folder(), 'secret')
+    const [first, second] = [generateKeyLine('first', '*'), generateKeyLine('second', '*')]
+    writeFileSync(secrets, first, { mode: 0o600 })
+    const relay = start(['--listen', '127.0.0.1:0', '--log-level', 'info', '--secret-file', secrets])
+    await relay.listening
+    writeFileSync(secrets, second, { mode: 0o600 })
+    relay.child.kill('SIGHUP')
+    await expect.poll(() => relay.output.stderr, { timeout: 5_000 }).toContain('secret file read again')
+    expect(relay.child.exitCode).toBeNull()
+    relay.child.kill('SIGTERM')
+    expect(await relay.ended).toMatchObject({ code: 0 })
+  })
+
   it('announces where it listens on stdout, logs to stderr, and ends with 0 on SIGTERM', async () => {
     const relay = start(['--listen', '127.0.0.1:0', '--listen', `unix:${join(folder(), 'relay.sock')}`])
     const [tcp, unix] = await relay.listening

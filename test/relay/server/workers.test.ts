@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { relayOptions } from '../../../cli/options/relay.ts'
 import { readOptions } from '../../../cli/read-options.ts'
-import { workerOptions } from '../../../relay/server/workers.ts'
+import { workerEnvironment, workerOptions } from '../../../relay/server/workers.ts'
+
+describe('the environment of a worker', () => {
+  it('has the keys, and no variable that would be an option', () => {
+    const environment = { PATH: '/bin', SLR_WORKERS: '2', SLR_REDIS: 'redis://a', SLR_SECRET: 'x' }
+    expect(workerEnvironment(environment)).toEqual({ PATH: '/bin', SLR_SECRET: 'x' })
+  })
+})
 
 describe('the options of a worker', () => {
   const options = readOptions(

@@ -119,6 +119,15 @@ describe('a secret file', () => {
     await expect(verifier.verify(after)).resolves.toEqual(claims)
   })
 
+  it('knows an added key for all that come while it is read', async () => {
+    const ring = await KeyRing.open({ file })
+    const added = generateKeyLine('third', '*')
+    await writeFile(join(folder, 'next'), added, { mode: 0o600 })
+    await rename(join(folder, 'next'), file)
+    const found = await Promise.all(Array.from({ length: 6 }, () => ring.find('third')))
+    expect(found.map((one) => one?.name)).toEqual(Array(6).fill('third'))
+  })
+
   it('keeps the keys it had when the file becomes wrong', async () => {
     const ring = await KeyRing.open({ file })
     await writeFile(file, 'nonsense')
