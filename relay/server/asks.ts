@@ -38,10 +38,12 @@ export class Asks {
     const { link } = first
     const { app, class: trafficClass } = link.who
     const { to } = first.ask
-    if (link.ends.size > this.#context.limits.maxStreams || this.#residents.expectsTooMany)
-      return this.#answers.refuseAll(ends, 'overloaded')
+    if (link.ends.size > this.#context.limits.maxStreams) return this.#answers.refuseAll(ends, 'overloaded')
     const residence = this.#residents.get(app, to, trafficClass)
     if (residence?.state.is === 'attached') return this.#joining.joinAll(ends, residence)
+    // Only who would need another place: those who are here meet, whatever others ask for.
+    if (residence === undefined && this.#residents.expectsTooMany)
+      return this.#answers.refuseAll(ends, 'overloaded')
     // Missing here, it may be at home elsewhere by now: the directory knows before grace is over.
     this.#lookUp({ app, address: to, class: trafficClass }, ends)
   }

@@ -22,6 +22,8 @@ const LOOK_AGAIN_MS = 1_000
 const MAX_LOOKS = 45
 /** Addresses without a link that are waited for, at most. */
 const MAX_EXPECTED = 65_536
+/** Addresses that are not here and that one link waits to hear of: more than an application has executors. */
+const MAX_WATCHED = 4_096
 
 export class Residents {
   readonly #context: NodeContext
@@ -135,6 +137,7 @@ export class Residents {
       return link.send(encodeGone({ address, incarnation }))
     }
     // Who is not told in time gives its stream up by itself, later.
+    if ((link.watched?.size ?? 0) >= MAX_WATCHED) return
     if (residence === undefined && this.expectsTooMany) return
     this.expect({ app, address, class: trafficClass }, '').watch(link, incarnation)
   }

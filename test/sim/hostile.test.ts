@@ -254,7 +254,7 @@ describe('a hostile endpoint', () => {
     expect(alice.endpoint.state).toBe('attached')
   })
 
-  it('that asks for a million addresses costs a bounded number of places, for the time of grace', async () => {
+  it('that watches a million addresses costs a bounded number of places, for the time of grace, and others nothing', async () => {
     const world = new World({
       relayLimits: { maxLinks: 10, controlFramesPerSecond: 1_000_000, handshakeMs: 500 },
     })
@@ -268,9 +268,15 @@ describe('a hostile endpoint', () => {
       }))
       mallory.send(encodeWatch({ peers }))
     }
+    const alice = world.endpoint({ address: '127.64.0.1', limits })
+    const bob = world.endpoint({ address: '127.64.0.2', limits })
     await world.pass(2_000)
-    expect(world.relay.node.tableSizes.residences).toBeLessThanOrEqual(65_536 + 20)
+    expect(world.relay.node.tableSizes.residences).toBeLessThanOrEqual(4_096 + 20)
+    const good = world.talk(alice, bob.address, { ...chatty, writes: 50 }, { ...chatty, writes: 50 })
+    await world.pass(2_000)
+    expectComplete(good)
     mallory.near.cut()
+    for (const { endpoint } of [alice, bob]) void endpoint.close()
     await world.pass(30_000)
     expect(world.relay.node.tableSizes).toEqual({ links: 0, labels: 0, residences: 0, parked: 0 })
   })
