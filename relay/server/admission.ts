@@ -2,7 +2,7 @@
  * The handshake at a relay: looks at the token, sends an endpoint to a better home, claims its
  * lease, and lets it in. Nothing is kept for a link before its token was found good. Used by node.ts.
  */
-import { DirectoryError, type Lease, type LeaseKey } from '../directory/directory.ts'
+import { DirectoryError, type Lease } from '../directory/directory.ts'
 import { Pulse, pulsePeriod } from '../time/pulse.ts'
 import { Rounds } from '../time/rounds.ts'
 import { decodeHello, encodeMoved, encodeWelcome, type Hello, type TrafficClass } from '../wire/control.ts'
@@ -14,6 +14,7 @@ import { asRelayError, type NodeContext } from './node-context.ts'
 import type { Placement } from './placement.ts'
 import type { Attached, RelayLink } from './relay-link.ts'
 import type { Residents } from './residents.ts'
+import type { Retirements } from './retirements.ts'
 
 /**
  * Relays see at different moments that a directory is back: for so long, ms, nobody is taken away
@@ -28,16 +29,24 @@ export class Admission {
   readonly #residents: Residents
   readonly #leases: LeaseKeeper
   readonly #placement: Placement
+  readonly #retirements: Retirements
   /** For the pulses of all links. */
   readonly #rounds: Rounds
   /** Endpoints that stay here, while the directory is asked for their leases: load that is coming. */
   #admitting = 0
 
-  constructor(context: NodeContext, residents: Residents, leases: LeaseKeeper, placement: Placement) {
+  constructor(
+    context: NodeContext,
+    residents: Residents,
+    leases: LeaseKeeper,
+    placement: Placement,
+    retirements: Retirements,
+  ) {
     this.#context = context
     this.#residents = residents
     this.#leases = leases
     this.#placement = placement
+    this.#retirements = retirements
     const { keepaliveMs, silenceMs } = context.limits
     this.#rounds = new Rounds(context.clock, pulsePeriod(keepaliveMs, silenceMs), PULSE_SLOTS)
   }
@@ -81,8 +90,7 @@ export class Admission {
     if (hello.mode === 'attach' && !hasTriedElsewhere && this.#place(link, who, isPlaced)) return
     if (this.#context.state !== 'serving' && !isReturning)
       throw new RelayError('draining', 'this relay is leaving')
-    if (this.#context.upLinks >= this.#context.limits.maxLinks)
-      throw new RelayError('overloaded', `over ${this.#context.limits.maxLinks} links`)
+    if (this.#isFull) throw new RelayError('overloaded', `over ${this.#context.limits.maxLinks} links`)
     let lease: Lease | undefined
     if (hello.mode === 'attach') {
       this.#admitting += 1
@@ -101,13 +109,15 @@ export class Admission {
         this.#admitting -= 1
       })
     }
+    const isSuperseded = lease !== undefined && this.#isSuperseded(lease, who)
     if (link.state.is !== 'verifying') {
-      // It left while the directory was asked: its lease must not outlive it.
-      if (lease !== undefined) await this.#context.directory.release(keyOfWho(who), lease.epoch)
+      // It left while the directory was asked, and comes again: those who look for it are to wait.
+      if (lease !== undefined && !isSuperseded) this.#residents.hold(who, lease)
       return
     }
-    if (lease !== undefined && this.#isSuperseded(lease, keyOfWho(who)))
-      throw new RelayError('superseded', `${who.address} has a newer link`)
+    if (isSuperseded) throw new RelayError('superseded', `${who.address} has a newer link`)
+    if (this.#retirements.covers(who.app, who.address, who.generation))
+      throw new RelayError('retired', `generation ${who.generation} of ${who.address} was retired`)
     link.state.timer.cancel()
     const { keepaliveMs, silenceMs, graceMs, linkQueueBytes, maxStreams } = this.#context.limits
     link.becomeUp(who, new Pulse(this.#context.clock, this.#rounds, keepaliveMs, silenceMs, link))
@@ -160,17 +170,18 @@ export class Admission {
 
   #whyElsewhere(trafficClass: TrafficClass): PlacementReason {
     if (this.#context.state !== 'serving') return 'draining'
-    if (this.#context.upLinks >= this.#context.limits.maxLinks) return 'full'
+    if (this.#isFull) return 'full'
     return this.#context.classes.includes(trafficClass) ? 'load' : 'class'
   }
 
+  /** Those whose lease is being asked for are counted: a burst of them would all find room. */
+  get #isFull(): boolean {
+    return this.#context.upLinks + this.#admitting >= this.#context.limits.maxLinks
+  }
+
   /** Two claims of one address were under way, and the newer was answered first. */
-  #isSuperseded(lease: Lease, { app, address, class: trafficClass }: LeaseKey): boolean {
+  #isSuperseded(lease: Lease, { app, address, class: trafficClass }: Attached): boolean {
     const known = this.#residents.get(app, address, trafficClass)?.state.lease
     return known !== undefined && known.epoch > lease.epoch
   }
-}
-
-function keyOfWho(who: Attached): LeaseKey {
-  return { app: who.app, address: who.address, class: who.class }
 }

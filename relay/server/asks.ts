@@ -61,18 +61,17 @@ export class Asks {
         if (lease !== undefined && lease.node !== this.#context.node && this.#context.lives(lease.node))
           return this.#answers.redirect(key.address, waiting, lease)
         if (residence !== undefined) return this.#residents.park(residence, waiting)
-        if (lease === undefined && this.#retirements.has(key.app, key.address))
-          return this.#answers.refuseAll(waiting, 'gone')
+        // Also a retired one: that says nothing of its heir, whose lease a new directory may not have yet.
         if (lease !== undefined || this.#context.mayStillCome)
-          return this.#residents.park(this.#residents.expect(key, ''), waiting)
-        this.#answers.refuseAll(waiting, 'unknown')
+          return this.#residents.park(this.#residents.expect(key), waiting)
+        this.#answers.refuseAll(waiting, this.#retirements.has(key.app, key.address) ? 'gone' : 'unknown')
       },
       () => {
         // Nothing is known, so nothing is refused: it waits as if the address were in grace.
         this.#context.metrics.directoryFailures += 1
         const waiting = ends.filter((end) => end.ask !== undefined && end.link.isUp)
         const staying = this.#sendHome(key.address, waiting)
-        if (staying.length > 0) this.#residents.park(this.#residents.expect(key, ''), staying)
+        if (staying.length > 0) this.#residents.park(this.#residents.expect(key), staying)
       },
     )
   }

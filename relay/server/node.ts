@@ -71,7 +71,13 @@ export class RelayNode implements LinkHost {
     this.#residents = new Residents(context, answers, this.#joining, this.#retirements)
     this.#asks = new Asks(context, answers, this.#joining, this.#residents, this.#retirements)
     this.#leases = new LeaseKeeper(context, this.#residents, this.#retirements)
-    this.#admission = new Admission(context, this.#residents, this.#leases, this.#placement)
+    this.#admission = new Admission(
+      context,
+      this.#residents,
+      this.#leases,
+      this.#placement,
+      this.#retirements,
+    )
     this.#queues = new Queues(context)
     this.#housekeeping = this.clock.after(HOUSEKEEPING_MS, () => this.#houseKeep())
     this.#unsubscribe = options.directory.subscribe((change) => this.#handleChange(change))
@@ -293,8 +299,10 @@ export class RelayNode implements LinkHost {
     if (change.is === 'retired')
       return this.#residents.retire(change.app, change.address, change.generation, 'directory')
     if (change.is === 'returned') return this.#leases.returned()
-    if (change.is !== 'claimed' || change.lease.node === this.#context.node) return
+    if (change.is !== 'claimed') return
     const { app, address, class: trafficClass } = change.key
+    this.#retirements.forgetBelow(app, address, change.lease.generation)
+    if (change.lease.node === this.#context.node) return
     const residence = this.#residents.get(app, address, trafficClass)
     if (residence === undefined) return
     if ((residence.state.lease?.epoch ?? 0) > change.lease.epoch) return // a hint that came late

@@ -288,7 +288,9 @@ export class RelayLink implements FrameHandler<Slab>, PipeEvents, PulseEvents {
       this.#flushRun()
       if (to.link.isUp) to.link.#put(bytes, undefined)
     }
-    if (type === FrameType.resetAck || type === FrameType.done) this.node.endRoute(from, to)
+    if (type !== FrameType.resetAck && type !== FrameType.done) return
+    // If that was too much for the other link, it is over by now, and its routes with it.
+    if (from.other === to && this.#ends.get(label) === from) this.node.endRoute(from, to)
   }
 
   /** What a relay must know of the frames that it passes on. */

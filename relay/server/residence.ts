@@ -11,14 +11,12 @@ import type { RouteEnd } from './route.ts'
 
 /**
  * attached: has its home link here.
- * missing: lost it, or was asked for and never seen; grace runs. `incarnation` '' when not known.
+ * missing: lost it, or was asked for and never seen (then no lease of it is known); grace runs.
  */
 export type ResidenceState =
   | { readonly is: 'attached'; readonly link: RelayLink; readonly lease: Lease }
   | {
       readonly is: 'missing'
-      readonly incarnation: string
-      readonly generation: number
       readonly lease: Lease | undefined
       readonly grace: Timer
     }

@@ -98,6 +98,27 @@ export class Residents {
     this.#joining.joinAll(parked, residence)
   }
 
+  /**
+   * `who` was granted `lease` and lost its link before it was up. It is on its way back, here or to
+   * another relay: until then it is missing here, as if it had been home. A link that it has here
+   * already stays, and carries the newer lease.
+   */
+  hold(who: Attached, lease: Lease): void {
+    if (this.#context.state === 'over') return // the lease runs out by itself
+    const residence = this.expect({ app: who.app, address: who.address, class: who.class })
+    const before = residence.state
+    if (before.is === 'attached' && before.lease.incarnation === lease.incarnation) {
+      residence.state = { is: 'attached', link: before.link, lease }
+      return
+    }
+    if (before.is === 'missing') before.grace.cancel()
+    residence.state = this.#missing(residence, lease)
+    if (before.is === 'attached') {
+      this.#context.metrics.gone.superseded += 1
+      before.link.close(new RelayError('superseded', `${who.address} has a newer process`))
+    }
+  }
+
   park(residence: Residence, ends: readonly RouteEnd[]): void {
     for (const end of ends) residence.park(end)
     this.#context.metrics.parkedOpens += ends.length
@@ -111,14 +132,12 @@ export class Residents {
   }
 
   /** A residence for an address that is not here, with its grace running. */
-  expect(key: LeaseKey, incarnation: string): Residence {
+  expect(key: LeaseKey): Residence {
     const name = residenceKey(key.app, key.address, key.class)
     const known = this.#residences.get(name)
     if (known !== undefined) return known
     const residence = new Residence(key.app, key.address, key.class, {
       is: 'missing',
-      incarnation,
-      generation: -1,
       lease: undefined,
       grace: this.#context.clock.after(this.#context.limits.graceMs, () => this.#graceOver(residence)),
     })
@@ -133,13 +152,39 @@ export class Residents {
       if (residence.state.lease.incarnation !== incarnation) link.send(encodeGone({ address, incarnation }))
       return
     }
-    if (residence === undefined && this.#retirements.has(app, address)) {
-      return link.send(encodeGone({ address, incarnation }))
-    }
+    if (residence === undefined && this.#retirements.has(app, address))
+      return this.#watchRetired(link, address, incarnation)
+    this.#watchMissing(link, address, incarnation)
+  }
+
+  #watchMissing(link: RelayLink, address: string, incarnation: string): void {
+    const { app, class: trafficClass } = link.who
+    const residence = this.get(app, address, trafficClass)
     // Who is not told in time gives its stream up by itself, later.
     if ((link.watched?.size ?? 0) >= MAX_WATCHED) return
     if (residence === undefined && this.expectsTooMany) return
-    this.expect({ app, address, class: trafficClass }, '').watch(link, incarnation)
+    this.expect({ app, address, class: trafficClass }).watch(link, incarnation)
+  }
+
+  /** A generation of `address` was retired; whether the one that is watched came after it, the directory knows. */
+  #watchRetired(link: RelayLink, address: string, incarnation: string): void {
+    const { app, class: trafficClass } = link.who
+    const answer = (mayLive: boolean): void => {
+      if (!link.isUp) return
+      if (this.get(app, address, trafficClass) !== undefined) this.watch(link, address, incarnation)
+      else if (mayLive) this.#watchMissing(link, address, incarnation)
+      else link.send(encodeGone({ address, incarnation }))
+    }
+    this.#context.directory.lookup({ app, address, class: trafficClass }).then(
+      (lease) => {
+        if (lease !== undefined) this.#retirements.forgetBelow(app, address, lease.generation)
+        answer(this.#context.mayStillCome || !this.#retirements.has(app, address))
+      },
+      () => {
+        this.#context.metrics.directoryFailures += 1
+        answer(true)
+      },
+    )
   }
 
   /** Nothing has happened to it while the directory was asked. */
@@ -151,14 +196,14 @@ export class Residents {
   miss(residence: Residence, peers: Iterable<RelayLink>): void {
     if (residence.state.is !== 'attached' || this.#context.state === 'over') return
     const { lease } = residence.state
-    residence.state = {
-      is: 'missing',
-      incarnation: lease.incarnation,
-      generation: lease.generation,
-      lease,
-      grace: this.#context.clock.after(this.#context.limits.graceMs, () => this.#graceOver(residence)),
-    }
+    residence.state = this.#missing(residence, lease)
     for (const peer of peers) if (peer.isUp) residence.watch(peer, lease.incarnation)
+  }
+
+  /** Held its lease a moment ago: its grace begins. */
+  #missing(residence: Residence, lease: Lease): ResidenceState {
+    const grace = this.#context.clock.after(this.#context.limits.graceMs, () => this.#graceOver(residence))
+    return { is: 'missing', lease, grace }
   }
 
   /** Takes all routes of a link down and tells the other ends. Returns their links. */
@@ -252,9 +297,8 @@ export class Residents {
     } else {
       // Whoever is watched holds that lease: it resumes in a moment, or died and its lease goes in a while.
       residence.looks += 1
-      const { incarnation, generation } = lease
       const grace = this.#context.clock.after(LOOK_AGAIN_MS, () => this.#graceOver(residence))
-      residence.state = { is: 'missing', incarnation, generation, lease, grace }
+      residence.state = { is: 'missing', lease, grace }
     }
     this.#answers.redirect(residence.address, parked, lease)
   }
@@ -263,7 +307,7 @@ export class Residents {
   giveUp(residence: Residence, why: 'goodbye' | 'grace' | 'retired', peers: Iterable<RelayLink>): void {
     const { state, address } = residence
     this.#residences.delete(residenceKey(residence.app, address, residence.class))
-    const incarnation = state.is === 'attached' ? state.lease.incarnation : state.incarnation
+    const incarnation = state.lease?.incarnation ?? ''
     if (state.is === 'missing') state.grace.cancel()
     else if (why === 'goodbye') {
       const key = { app: residence.app, address, class: residence.class }
@@ -277,7 +321,7 @@ export class Residents {
     this.#context.metrics.parkedOpens -= residence.parked.size
     this.#answers.refuseAll(
       [...residence.parked],
-      state.is === 'missing' && state.incarnation === '' && why === 'grace' ? 'unknown' : 'gone',
+      state.lease === undefined && why === 'grace' ? 'unknown' : 'gone',
     )
     this.#context.metrics.gone[why] += 1
     this.#context.log.info({ app: residence.app, address, class: residence.class, why }, 'gone')
@@ -295,13 +339,30 @@ export class Residents {
     for (const trafficClass of ['urgent', 'bulk'] as const) {
       const residence = this.get(app, address, trafficClass)
       if (residence === undefined) continue
-      if (residence.state.is === 'attached') {
-        if (residence.state.lease.generation > generation) continue
-        residence.state.link.close(
-          new RelayError('retired', `generation ${generation} of ${address} was retired`),
-        )
-      } else if (residence.state.generation <= generation) this.giveUp(residence, 'retired', [])
+      const { state } = residence
+      if (state.lease === undefined) this.#retireUnseen(residence, state, generation)
+      else if (state.lease.generation > generation) continue
+      else if (state.is === 'missing') this.giveUp(residence, 'retired', [])
+      else state.link.close(new RelayError('retired', `generation ${generation} of ${address} was retired`))
     }
+  }
+
+  /**
+   * Which generation is waited for is not known here. The driver says what it has retired to every
+   * new home of its own: an heir may hold the address by now.
+   */
+  #retireUnseen(residence: Residence, state: ResidenceState, generation: number): void {
+    const key = { app: residence.app, address: residence.address, class: residence.class }
+    this.#context.directory.lookup(key).then(
+      (lease) => {
+        if (!this.isStill(residence, state)) return
+        if (lease === undefined ? this.#context.mayStillCome : lease.generation > generation) return
+        this.giveUp(residence, 'retired', [])
+      },
+      () => {
+        this.#context.metrics.directoryFailures += 1 // grace goes on
+      },
+    )
   }
 }
 

@@ -52,6 +52,22 @@ export class Retirements {
     return this.#retired.has(`${app} ${address}`)
   }
 
+  /** Whether this generation is known to be over. */
+  covers(app: string, address: string, generation: number): boolean {
+    const known = this.#retired.get(`${app} ${address}`)
+    return known !== undefined && generation <= known.generation
+  }
+
+  /**
+   * An heir of this generation holds the address: that those before it are over says nothing of
+   * it. The directory that granted its lease knows that they are.
+   */
+  forgetBelow(app: string, address: string, generation: number): void {
+    const key = `${app} ${address}`
+    const known = this.#retired.get(key)
+    if (known !== undefined && known.generation < generation) this.#retired.delete(key)
+  }
+
   all(): Iterable<Retirement> {
     return this.#retired.values()
   }

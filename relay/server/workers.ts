@@ -126,7 +126,8 @@ class Worker {
   readonly #command: readonly [string, ...string[]]
   readonly #log: Logger
   #child: ChildProcess | undefined
-  #isStopping = false
+  /** It was told to go, by this. */
+  #stoppedBy: NodeJS.Signals | undefined
   #isReady = false
   readonly #abort = new AbortController()
   #becomeReady: () => void = () => {}
@@ -148,7 +149,8 @@ class Worker {
     while (true) {
       const startedAt = performance.now()
       const { code, signal, wasReady } = await this.#live()
-      if (this.#isStopping) return code ?? 1
+      // Ended by that very signal, it was not up yet and had nothing to end in order; or it was SIGKILL.
+      if (this.#stoppedBy !== undefined) return code ?? (signal === this.#stoppedBy ? 0 : 1)
       if (!wasReady) {
         failedStarts += 1
         if (code === 2) return 2 // wrong use: it has said what is wrong
@@ -165,7 +167,7 @@ class Worker {
       restarts += 1
       this.#log.warn({ worker: this.#index, code, signal, waitMs }, 'a worker ended; it is started again')
       await sleep(waitMs, undefined, { signal: this.#abort.signal }).catch(() => {})
-      if (this.#isStopping) return 0
+      if (this.#stoppedBy !== undefined) return 0
     }
   }
 
@@ -175,7 +177,7 @@ class Worker {
   }
 
   stop(signal: NodeJS.Signals): void {
-    this.#isStopping = true
+    this.#stoppedBy = signal
     this.#abort.abort()
     this.#child?.kill(signal)
   }

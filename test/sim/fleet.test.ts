@@ -1,5 +1,7 @@
 /** Three relays and one directory: what they do together when it, or one of them, is away. */
 import { describe, expect, it } from 'vitest'
+import { closeReasons, FrameType } from '../../relay/wire/index.ts'
+import { RawLink } from './raw-link.ts'
 import type { Script } from './talker.ts'
 import { type Conversation, type SimEndpoint, World } from './world.ts'
 
@@ -73,4 +75,90 @@ describe.each([1, 2, 3])('three relays with one directory, seed %i', (seed) => {
     expect(Math.max(...links)).toBeLessThanOrEqual(1.3 * 8)
     await expectAllComplete(world, talks)
   })
+})
+
+/** What one relay knows may be old, and what it was about to know may come too late. */
+const chatty: Script = { writes: 40_000, pieceBytes: 500, pauseMs: 20, readDelayMs: 0 }
+const patient: Script = { writes: 100, pieceBytes: 100, pauseMs: 0, readDelayMs: 0, keepsOpen: true }
+
+describe.each(Array.from({ length: 20 }, (_, i) => i + 1))(
+  'two relays with a slow directory, seed %i',
+  (seed) => {
+    it('lose no stream when a link is lost again between its claim and its WELCOME', async () => {
+      const world = new World({
+        seed,
+        relays: ['relay-a', 'relay-b'],
+        directoryLatencyMs: 40,
+        isVerbose: true,
+      })
+      const alice = world.endpoint({ address: '127.64.0.1' })
+      const bob = world.endpoint({ address: '127.64.0.2' })
+      await world.pass(20_000) // whoever has no lease now is unknown at once
+      const talk = world.talk(alice, bob.address, chatty, chatty)
+      await world.pass(200)
+      const { length } = world.connections
+      for (const { near } of bob.connections) near.cut()
+      await world.until(() => world.connections.slice(length).some(({ endpoint }) => endpoint === bob), 5_000)
+      await world.pass(6 + ((seed * 13) % 54))
+      for (const { endpoint, near } of world.connections.slice(length)) if (endpoint === bob) near.cut()
+      await world.until(() => talk.opener.ending !== undefined, 60_000)
+      expect(world.faults).toEqual([])
+      expect([talk.opener.ending, talk.acceptors[0]?.talker.ending]).toEqual([
+        { is: 'closed' },
+        { is: 'closed' },
+      ])
+    })
+
+    it('never say that an heir is gone because the generation before it was retired', async () => {
+      const world = new World({
+        seed,
+        relays: ['relay-a', 'relay-b'],
+        directoryLatencyMs: 40,
+        isVerbose: true,
+      })
+      const alice = world.endpoint({ address: '127.64.0.1', role: 'driver', relays: ['relay-a'] })
+      const bob = world.endpoint({ address: '127.64.0.2', relays: ['relay-a'] })
+      await world.pass(20_000)
+      alice.endpoint.retire(bob.address, 1)
+      await world.pass(1_000)
+      expect(bob.failure?.code).toBe('retired')
+      const heir = world.endpoint({ address: bob.address, generation: 2, relays: ['relay-b'] })
+      await world.pass(1_000)
+      const talk = world.talk(heir, alice.address, patient, patient)
+      await world.pass(1_000)
+      expect(talk.acceptors.length).toBe(1)
+      // Alice is back before the heir is, and watches it at her home, which was told of the retirement.
+      heir.party.stopFor(500)
+      for (const { near } of [...alice.connections, ...heir.connections]) near.cut()
+      await world.pass(6_000)
+      expect([talk.opener.ending, talk.acceptors[0]?.talker.ending]).toEqual([undefined, undefined])
+    })
+  },
+)
+
+it('a retired generation may not even visit', async () => {
+  const world = new World({ relays: ['relay-a', 'relay-b'], directoryLatencyMs: 1 })
+  const alice = world.endpoint({ address: '127.64.0.1', role: 'driver', relays: ['relay-a'] })
+  await world.pass(1_000)
+  alice.endpoint.retire('127.64.0.2', 1)
+  await world.pass(100)
+  const visitor = new RawLink(world, world.relay, 'visitor')
+  visitor.hello('127.64.0.2', { mode: 'visit', generation: 1 })
+  const heir = new RawLink(world, world.relay, 'heir')
+  heir.hello('127.64.0.2', { mode: 'visit', generation: 2 })
+  await world.pass(100)
+  expect(visitor.closeReason).toBe(closeReasons.retired.wire)
+  expect(heir.of(FrameType.welcome)).toHaveLength(1)
+})
+
+it('a relay that may have two links more takes two of ten that come at once, while it asks for their leases', async () => {
+  const world = new World({ relays: ['relay-a'], directoryLatencyMs: 40, relayLimits: { maxLinks: 2 } })
+  const links = Array.from({ length: 10 }, (_, i) => {
+    const link = new RawLink(world, world.relay, `link ${i}`)
+    link.hello(`127.64.0.${i + 2}`)
+    return link
+  })
+  await world.pass(200)
+  expect(links.filter((link) => link.of(FrameType.welcome).length === 1)).toHaveLength(2)
+  expect(links.filter((link) => link.closeReason === closeReasons.overloaded.wire)).toHaveLength(8)
 })

@@ -254,6 +254,39 @@ describe('a hostile endpoint', () => {
     expect(alice.endpoint.state).toBe('attached')
   })
 
+  it('whose queue is over the limit takes its routes with it, once each, though the frame that was too much ends one', async () => {
+    const world = new World({ relayLimits: { linkQueueBytes: 0 }, wire: { readBytes: 65_536 } })
+    const mallory = new RawLink(world, world.relay, 'mallory')
+    const reader = new RawLink(world, world.relay, 'reader')
+    mallory.hello('127.64.0.66')
+    reader.hello('127.64.0.67')
+    await world.pass(20)
+    for (const [at, label] of [1, 3].entries()) {
+      mallory.send(encodeControl(FrameType.open, label, 0, { to: '127.64.0.67', port: 9, id: label }))
+      await world.pass(20)
+      reader.send(encodeControl(FrameType.opened, 2 * at + 2, 8_000_000, { incarnation: 'x' }))
+      await world.pass(20)
+    }
+    mallory.signal(FrameType.resetAck, 3, 0)
+    await world.pass(20)
+    expect(world.relay.metrics.routes.bulk).toBe(1)
+    reader.party.stopFor(5_000)
+    let sent = 0
+    while (reader.near.peer.queuedBytes < 1_048_576 - 10_000) {
+      mallory.data(1, sent, Buffer.alloc(8_000))
+      sent += 8_000
+      await world.pass(10)
+    }
+    mallory.near.cork()
+    mallory.data(1, sent, Buffer.alloc(12_000))
+    mallory.data(3, 0, Buffer.alloc(1)) // of a stream that is over: cuts what goes to the reader in two
+    mallory.signal(FrameType.resetAck, 1, 0)
+    mallory.near.uncork()
+    await world.pass(10)
+    expect(world.relay.metrics.closes.overloaded).toBe(1)
+    expect(world.relay.metrics.routes.bulk).toBe(0)
+  })
+
   it('that watches a million addresses costs a bounded number of places, for the time of grace, and others nothing', async () => {
     const world = new World({
       relayLimits: { maxLinks: 10, controlFramesPerSecond: 1_000_000, handshakeMs: 500 },

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
 import { relayOptions } from '../../../cli/options/relay.ts'
 import { readOptions } from '../../../cli/read-options.ts'
-import { workerEnvironment, workerOptions } from '../../../relay/server/workers.ts'
+import { runWorkers, workerEnvironment, workerOptions } from '../../../relay/server/workers.ts'
 
 describe('the environment of a worker', () => {
   it('has the keys, and no variable that would be an option', () => {
@@ -40,4 +42,22 @@ describe('the options of a worker', () => {
       workers: 1,
     })
   })
+})
+
+describe('workers', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'that %s finds still starting end well, and so does their parent',
+    async (signal) => {
+      const options = readOptions(relayOptions, { workers: ['2'], redis: ['redis://127.0.0.1:1'] }, {})
+      const code = runWorkers(options, {
+        logger: pino({ level: 'silent' }),
+        // Never gets as far as having a handler.
+        selfCommand: () => [process.execPath, '-e', 'setInterval(() => {}, 1_000)'],
+        version: 'test',
+      })
+      await sleep(200)
+      process.emit(signal, signal)
+      expect(await code).toBe(0)
+    },
+  )
 })
