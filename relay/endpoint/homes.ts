@@ -243,6 +243,15 @@ export class Homes {
     return isHurried ? NEXT_HOME_MS : this.#limits.handshakeMs
   }
 
+  /**
+   * Asks to be taken by the relay that it dials: it was sent there, or has lost its home and failed to
+   * get another. Its grace runs, and where there is more room may be the relay that does not answer.
+   */
+  get #staysWhereItKnocks(): boolean {
+    const isPressed = this.#lostUrl !== undefined && this.#leaving?.isUp !== true && this.#failures > 0
+    return this.#placements > 0 || isPressed
+  }
+
   #homeUp(link: Link): void {
     this.#home = { is: 'up', link }
     this.#homeless?.cancel()
@@ -439,7 +448,7 @@ export class Homes {
           counter: this.#counter,
           class: trafficClass,
           mode,
-          ...(mode === 'attach' && this.#placements > 0 ? { placed: true } : {}),
+          ...(mode === 'attach' && this.#staysWhereItKnocks ? { placed: true } : {}),
           ...(mode === 'attach' && this.#leaving?.isUp === true ? { hasHome: true } : {}),
         }
       },

@@ -237,9 +237,11 @@ export class Residents {
     this.#context.directory.lookup(key).then(
       (lease) => {
         if (!this.isStill(residence, state)) return // it came back while we asked, or was found elsewhere
-        if (lease === undefined && this.#context.mayStillCome) return this.#graceLonger(residence, state)
+        if (lease !== undefined && lease.node !== this.#context.node)
+          return this.atHomeElsewhere(residence, lease)
+        // While the directory was away nobody could attach, here or elsewhere: that time is no grace.
+        if (this.#context.mayStillCome) return this.#graceLonger(residence, state)
         if (lease === undefined) return this.giveUp(residence, 'grace', [])
-        if (lease.node !== this.#context.node) return this.atHomeElsewhere(residence, lease)
         // A lease of ours that is not the one that was lost: it is attaching at this moment.
         if (lease.epoch !== state.lease?.epoch) return this.#graceLonger(residence, state)
         this.#context.directory.release(key, lease.epoch).catch(() => {})

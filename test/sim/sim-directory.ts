@@ -20,8 +20,12 @@ export class SimDirectory implements Directory {
   readonly #dice: Dice
   readonly #latencyMs: number
   readonly #isShared: boolean
-  /** Of all relays: until then every call fails. */
-  readonly #outage: { untilMs: number }
+  /** Until the latest of these every call fails. */
+  readonly #outages: readonly { readonly untilMs: number }[]
+  readonly #listeners = new Set<(change: DirectoryChange) => void>()
+  /** It was seen to be away, and not yet that it is back. */
+  #isAway = false
+  #returnedMs = Number.NEGATIVE_INFINITY
 
   /** `party`: the relay that asks. `isShared`: with other relays, so that what it tells is only a hint. */
   constructor(
@@ -30,21 +34,35 @@ export class SimDirectory implements Directory {
     dice: Dice,
     latencyMs: number,
     isShared: boolean,
-    outage: { untilMs: number },
+    outages: readonly { readonly untilMs: number }[],
   ) {
     this.#isShared = isShared
     this.#inner = inner
     this.#party = party
     this.#dice = dice
     this.#latencyMs = latencyMs
-    this.#outage = outage
+    this.#outages = outages
   }
 
   get emptySinceMs(): number {
-    return this.#inner.emptySinceMs
+    return Math.max(this.#inner.emptySinceMs, this.#returnedMs)
   }
+  /** Noticed when it is needed or looked at, as by the beat of a real one; so is its return, and told. */
   get isReachable(): boolean {
-    return this.#party.clock.now() >= this.#outage.untilMs
+    const now = this.#party.clock.now()
+    if (this.#outages.some(({ untilMs }) => now < untilMs)) {
+      this.#isAway = true
+      return false
+    }
+    if (this.#isAway) {
+      this.#isAway = false
+      // What came back may not be what went: as redis-connection.ts has it.
+      this.#returnedMs = this.#party.clock.now()
+      this.#party.after(0, () => {
+        for (const listener of this.#listeners) listener({ is: 'returned' })
+      })
+    }
+    return true
   }
 
   claim(key: LeaseKey, claim: Claim, ttlMs: number): Promise<Lease> {
@@ -69,12 +87,17 @@ export class SimDirectory implements Directory {
     return this.#inner.nodes()
   }
   subscribe(listener: (change: DirectoryChange) => void): () => void {
-    return this.#inner.subscribe((change) => {
+    this.#listeners.add(listener)
+    const unsubscribe = this.#inner.subscribe((change) => {
       // From within the call that changed it, as memory does: a relay once told itself its own news for ever.
       if (!this.#isShared) return listener(change)
       if (this.#dice.chance(0.2)) return // a hint may be lost
       this.#party.after(this.#delay(), () => listener(change))
     })
+    return () => {
+      this.#listeners.delete(listener)
+      unsubscribe()
+    }
   }
   close(): Promise<void> {
     return Promise.resolve()

@@ -45,7 +45,13 @@ export class SimRelay {
   metrics!: RelayMetrics
   /** Takes no connection, but says nothing either. */
   isSilent = false
+  /** Part of the dials that are refused, 0 to 1. */
+  refuses = 0
+  /** It alone is cut off from the directory. */
+  readonly directoryOutage = { untilMs: 0 }
   lives = 0
+  /** It told so many to stay at home for now: refused, and nobody's fault. */
+  settlings = 0
 
   constructor(world: World, url: string, limits: Partial<RelayLimits>) {
     this.world = world
@@ -61,6 +67,7 @@ export class SimRelay {
   /** A new process with nothing in its memory. */
   start(): void {
     this.lives += 1
+    this.settlings = 0
     const name = `${this.url}#${this.lives}`
     this.party = new Party(name, this.world.clock)
     this.metrics = new RelayMetrics()
@@ -68,13 +75,17 @@ export class SimRelay {
       node: name,
       urls: [this.url],
       clock: this.party,
-      directory: this.world.directoryFor(this.party),
+      directory: this.world.directoryFor(this),
       verify: (token) => this.world.verify(token),
       limits: this.limits,
+      random: this.world.dice.next,
       metrics: this.metrics,
       log: {
         info: (fields, message) => this.world.note(this.url, message, fields),
-        warn: (fields, message) => this.world.note(this.url, message, fields),
+        warn: (fields, message) => {
+          if ((fields as { detail?: string }).detail?.includes('stay for now')) this.settlings += 1
+          this.world.note(this.url, message, fields)
+        },
         error: (fields, message) => {
           this.world.note(this.url, message, fields)
           this.world.faults.push(
@@ -245,10 +256,11 @@ export class World {
     }
   }
 
-  directoryFor(relay: Party): SimDirectory {
-    const inner = this.#shared ?? this.#directory(relay)
+  directoryFor({ party, directoryOutage }: SimRelay): SimDirectory {
+    const inner = this.#shared ?? this.#directory(party)
     const isShared = this.#shared !== undefined
-    return new SimDirectory(inner, relay, this.dice, this.#directoryLatencyMs, isShared, this.directoryOutage)
+    const outages = [this.directoryOutage, directoryOutage]
+    return new SimDirectory(inner, party, this.dice, this.#directoryLatencyMs, isShared, outages)
   }
 
   #directory(clock: Clock): MemoryDirectory {
@@ -363,6 +375,7 @@ export class World {
       }
       this.clock.after(latencyMs, () => {
         if (relay === undefined || !relay.isUp) return refuse()
+        if (relay.refuses > 0 && this.dice.chance(relay.refuses)) return refuse()
         if (relay.isSilent) return
         const [near, far] = pipePair(
           `${endpoint.party.name}-${url}`,
@@ -395,7 +408,7 @@ export class World {
     const { closes, refusals, directoryFailures } = relay.metrics
     for (const code of ['violation', 'internal', 'version'] as const) {
       if (closes[code] > 0) this.faults.push(`${relay.url} closed ${closes[code]} links: ${code}`)
-      if (refusals[code] > (code === 'internal' ? directoryFailures : 0))
+      if (refusals[code] > (code === 'internal' ? directoryFailures + relay.settlings : 0))
         this.faults.push(`${relay.url} refused ${refusals[code]} links: ${code}`)
     }
   }
