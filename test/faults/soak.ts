@@ -10,6 +10,7 @@ import { FaultProxy } from '../helper/fault-proxy.ts'
 import { eventually, freePort, RedisServer } from '../helper/redis.ts'
 import { Crowd } from './crowd.ts'
 import { Fleet, type Times } from './fleet.ts'
+import { Journal } from './journal.ts'
 import type { Party } from './party.ts'
 import { mulberry } from './random.ts'
 import { wait } from './world.ts'
@@ -43,6 +44,9 @@ const LIVE_SLACK_BYTES = 8 * 1024 * 1024
 /** What allocators keep is theirs, and more than is live: 109 MiB became 208 in half an hour, 20 of them live. */
 const RSS_FACTOR = 1.5
 const RSS_SLACK_BYTES = 64 * 1024 * 1024
+
+/** How much of the journal is told when a stream stalled for long or was lost, ms. */
+const TOLD_MS = 60_000
 
 async function weigh(party: Party): Promise<Held> {
   const { heapBytes, externalBytes, rssBytes } = await party.weigh()
@@ -84,6 +88,10 @@ export async function soak(
   try {
     crowd = await Crowd.start(fleet, { parties: PARTIES })
     const { parties } = crowd
+    const journal = new Journal(fleet, parties)
+    const tell = (): void => {
+      for (const line of journal.lately(TOLD_MS)) say(line)
+    }
     await crowd.mesh({ urgent: 1, bulk: 2 })
     await wait(3_000)
     const before = await Promise.all(parties.map(weigh))
@@ -158,11 +166,14 @@ export async function soak(
     }
     const until = performance.now() + options.minutes * 60_000
     let lookMs = performance.now()
+    let longestMs = 2 * (times.silenceMs + times.graceMs) // faults that follow each other may add up to it
     while (performance.now() < until && wrong.length === 0) {
       const name = pick(Object.keys(faults))
       counts[name] = (counts[name] ?? 0) + 1
       say(`${Math.round((until - performance.now()) / 1000)} s left: ${name}`)
+      journal.note(name)
       await faults[name]?.()
+      journal.note(`${name}: mended`)
       await wait(random() * 3_000)
       if (performance.now() - lookMs < 20_000) continue
       lookMs = performance.now()
@@ -172,9 +183,14 @@ export async function soak(
           wrong.push(`stream ${one.tag}: a wrong byte at or after ${one.wrongAt}`)
         if (one.state !== 'open') wrong.push(`stream ${one.tag} to ${one.peer} is ${one.state}`)
       }
+      const [worst] = [...streams].sort((a, b) => b.stallMs - a.stallMs)
+      if (worst === undefined) continue
+      const { tag, peer, stallMs } = worst
       say(
-        `${streams.length / 2} streams, longest stall so far ${Math.round(Math.max(...streams.map(({ stallMs }) => stallMs)))} ms`,
+        `${streams.length / 2} streams, longest stall so far ${Math.round(stallMs)} ms, stream ${tag} to ${peer}`,
       )
+      if (stallMs > longestMs || wrong.length > 0) tell()
+      longestMs = Math.max(longestMs, stallMs)
     }
     await wait(2 * times.graceMs)
     const stalls = await crowd.stalls()
