@@ -70,6 +70,8 @@ export class Link implements FrameHandler<Slab> {
   #turns: Stream[] = []
   #turnHead = 0
   #isPumping = false
+  /** What a read causes is gathered until its end. */
+  #isInRead = false
   /** Streams that the current read brought bytes for. */
   readonly #reading: Stream[] = []
   /** When a label was last opened or closed, ms: a link without any is idle since then. */
@@ -217,7 +219,7 @@ export class Link implements FrameHandler<Slab> {
     this.#isPumping = true
     const { highWaterBytes, quantumBytes } = this.#tuning
     while (this.#turnHead < this.#turns.length && this.#pipe.queuedBytes < highWaterBytes) {
-      this.#pipe.cork()
+      if (!this.#isInRead) this.#pipe.cork()
       while (this.#turnHead < this.#turns.length && this.#pipe.queuedBytes < highWaterBytes) {
         const stream = this.#turns[this.#turnHead] as Stream
         this.#turnHead += 1
@@ -229,7 +231,7 @@ export class Link implements FrameHandler<Slab> {
           this.#turns.push(stream)
         }
       }
-      this.#pipe.uncork()
+      if (!this.#isInRead) this.#pipe.uncork()
     }
     if (this.#turnHead === this.#turns.length || this.#turnHead > 1024) {
       this.#turns = this.#turns.slice(this.#turnHead)
@@ -245,6 +247,7 @@ export class Link implements FrameHandler<Slab> {
     if (this.#state.is === 'over') return
     if (this.#state.is === 'up') this.#state.pulse.received(this.#clock.now())
     this.#pipe.cork()
+    this.#isInRead = true
     try {
       this.#decoder.push(slab.bytes, start, end, slab, this)
     } catch (error) {
@@ -252,7 +255,9 @@ export class Link implements FrameHandler<Slab> {
       this.#close(error, true)
     } finally {
       this.#flushReading()
+      this.#isInRead = false
       this.#pipe.uncork()
+      this.#pump() // what was gathered may have been as much as may wait, and is gone
     }
   }
 

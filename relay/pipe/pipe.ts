@@ -40,7 +40,7 @@ export interface Pipe {
    * when this turn of the event loop ends.
    */
   writeSoon(bytes: Uint8Array): void
-  /** Between cork() and uncork() writes are gathered into one system call. Not nested. */
+  /** Between cork() and uncork() writes are gathered into one system call. Not nested: the first uncork() ends it. */
   cork(): void
   uncork(): void
   /**

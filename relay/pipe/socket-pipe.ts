@@ -127,13 +127,13 @@ export class SocketPipe implements Pipe {
   }
 
   cork(): void {
-    if (this.#gathering === 'soon')
-      this.#gathering = 'corked' // what waited goes with the rest
-    else this.#startGathering('corked')
+    if (this.#gathering === 'no') this.#startGathering('corked')
+    else this.#gathering = 'corked' // what waited goes with the rest
   }
 
+  // The socket counts its corks, and one too many would hold all bytes back for ever: one a gathering.
   uncork(): void {
-    this.#stopGathering()
+    if (this.#gathering === 'corked') this.#stopGathering()
   }
 
   #startGathering(gathering: Gathering): void {

@@ -115,12 +115,14 @@ export class WebSocketPipe implements Pipe {
   }
 
   cork(): void {
+    if (this.#isCorked) return
     this.#backlogBeforeCork = this.#webSocket.bufferedAmount
     this.#isCorked = true
     this.#socket.cork()
   }
 
   uncork(): void {
+    if (!this.#isCorked) return
     this.#sendGathered()
     this.#isCorked = false
     this.#socket.uncork()

@@ -114,6 +114,24 @@ export function describePipe(name: string, start: () => Promise<PipeWorld>): voi
       expect(atAccepted.all.toString()).toBe('last words')
     })
 
+    it('sends all that was written though it was corked while it was corked', async () => {
+      const { dialled, atAccepted } = await connect()
+      let sent = 0
+      for (const last of ['write', 'writeSoon'] as const) {
+        dialled.cork()
+        dialled.cork()
+        dialled.write(Buffer.alloc(100))
+        dialled.uncork()
+        dialled[last](Buffer.alloc(32))
+        dialled.uncork()
+        sent += 132
+        await atAccepted.until(() => atAccepted.bytes === sent)
+      }
+      dialled.write(Buffer.alloc(10))
+      await atAccepted.until(() => atAccepted.bytes === sent + 10)
+      expect(dialled.queuedBytes).toBe(0)
+    })
+
     it('puts what is in no hurry into one write a turn', async () => {
       const { dialled, atAccepted } = await connect()
       for (let at = 0; at < 50; at += 1) dialled.writeSoon(Buffer.alloc(16, at))

@@ -109,6 +109,8 @@ export class SimPipe implements Pipe {
   }
 
   cork(): void {
+    // Its end would come too soon for the rest; with real sockets such a link once fell silent for good.
+    if (this.#isCorked) throw new Error(`${this.name} is corked already`)
     this.#isCorked = true
   }
 
