@@ -51,7 +51,7 @@ const MAX_PLACEMENTS = 4
 const NEXT_HOME_MS = 2_000
 /** How long an old home may take to send our peers to the new one, ms. */
 const PARTING_MS = 1_000
-/** While an old home still serves us, trying for a new one may be this much slower. */
+/** While an old home still serves us beyond the time that it gave, trying for a new one may be this much slower. */
 const UNHURRIED = 5
 /** A visit without streams is left after this long, ms. */
 const IDLE_VISIT_MS = 60_000
@@ -64,6 +64,8 @@ export class Homes {
   #home: Dial = { is: 'idle' }
   /** The link that is being replaced keeps working until its successor is up. */
   #leaving: Link | undefined
+  /** Until then it serves us for certain: a relay that is cut off from the directory cannot keep our lease for longer. */
+  #leaveByMs = 0
   #homeless: Timer | undefined
   #nextUrl: number
   #failures = 0
@@ -224,7 +226,7 @@ export class Homes {
     )
   }
 
-  /** Relays in turn; where the home was that we have just lost only when there is no other. */
+  /** Relays in turn; where the home was that we have just lost, or are to leave, only when there is no other. */
   #nextHome(): string {
     const { relays } = this.#options
     const next = (): string => {
@@ -233,7 +235,7 @@ export class Homes {
       return url
     }
     const url = next()
-    const isLost = url === this.#lostUrl && this.#failures < relays.length
+    const isLost = url === this.#lostUrl && (this.#failures < relays.length || this.#leaving?.isUp === true)
     return isLost && relays.length > 1 ? next() : url
   }
 
@@ -293,7 +295,7 @@ export class Homes {
     if (this.#isStopped) return
     if (error.retry === 'never') return this.#fail(error)
     if (this.#mayStay && this.#leaving?.isUp) return this.#stay(this.#leaving)
-    const isUnhurried = this.#leaving?.isUp === true
+    const isUnhurried = this.#leaving?.isUp === true && this.#options.clock.now() > this.#leaveByMs
     const backoff = this.#backoff(this.#failures) * (isUnhurried ? UNHURRIED : 1)
     const wait = error.retry === 'at-once' && this.#failures === 0 ? 0 : backoff
     this.#failures += 1
@@ -311,7 +313,7 @@ export class Homes {
   }
 
   /** The relay wants us to leave: dial a successor before the link goes. */
-  #goAway(link: Link): void {
+  #goAway(link: Link, leftMs: number): void {
     if (this.#isStopped) return
     for (const visit of this.#visits.values()) {
       if (visit.dial.is === 'up' && visit.dial.link === link) visit.isLeaving = true
@@ -321,6 +323,7 @@ export class Homes {
       return
     }
     this.#leaving = link
+    this.#leaveByMs = this.#options.clock.now() + leftMs
     this.#mayStay = false
     this.#lostUrl = link.url
     this.#home = { is: 'idle' }
@@ -475,7 +478,7 @@ export class Homes {
           else if (this.#home.is === 'up' && this.#home.link === down) this.#homeDown(down, error)
           else this.#events.linkDown(down, false, error) // its successor is up already
         },
-        goAway: (link) => this.#goAway(link),
+        goAway: (link, leftMs) => this.#goAway(link, leftMs),
         stay: (link) => this.#mayStayAt(link),
         redirected: (link, moved) => {
           if (mode === 'attach') return this.#homeElsewhere(moved)

@@ -17,10 +17,10 @@ import type { Residents } from './residents.ts'
 import type { Retirements } from './retirements.ts'
 
 /**
- * Relays see at different moments that a directory is back: for so long, ms, nobody is taken away
- * from a home that still serves it.
+ * Relays see at different moments that a directory is back: for this part of a lease nobody is taken away
+ * from a home that still serves it. Much less than the half that a relay which is cut off leaves them.
  */
-const SETTLING_MS = 3_000
+const SETTLING_PART = 1 / 5
 /** Links are looked at in so many groups a period: with 16,000 links and 1 s, 250 of them each 16 ms. */
 const PULSE_SLOTS = 64
 
@@ -82,7 +82,8 @@ export class Admission {
       counter: hello.counter,
     }
     if (link.state.is !== 'verifying') return
-    if (hello.hasHome === true && this.#context.clock.now() - this.#context.returnedMs < SETTLING_MS)
+    const settlingMs = this.#context.limits.leaseMs * SETTLING_PART
+    if (hello.hasHome === true && this.#context.clock.now() - this.#context.returnedMs < settlingMs)
       throw new RelayError('internal', 'the directory is just back: stay for now')
     const isPlaced = hello.placed === true
     const isReturning = hello.hasHome !== true && this.#isReturning(who)

@@ -51,8 +51,8 @@ export class Asks {
   /** Not at home here: somewhere else, not back yet, or nowhere. */
   #lookUp(key: LeaseKey, ends: readonly RouteEnd[]): void {
     // Who resumes has lost something a moment ago: an answer of some seconds ago would not do.
-    const age = ends[0]?.ask?.is === 'open' ? 'cached' : 'fresh'
-    this.#context.directory.lookup(key, age).then(
+    const isResume = ends[0]?.ask?.is === 'resume'
+    this.#context.directory.lookup(key, isResume ? 'fresh' : 'cached').then(
       (lease) => {
         const waiting = ends.filter((end) => end.ask !== undefined && end.link.isUp)
         if (waiting.length === 0) return
@@ -64,7 +64,10 @@ export class Asks {
         // Also a retired one: that says nothing of its heir, whose lease a new directory may not have yet.
         if (lease !== undefined || this.#context.mayStillCome)
           return this.#residents.park(this.#residents.expect(key), waiting)
-        this.#answers.refuseAll(waiting, this.#retirements.has(key.app, key.address) ? 'gone' : 'unknown')
+        if (this.#retirements.has(key.app, key.address)) return this.#answers.refuseAll(waiting, 'gone')
+        // A stream was there a moment ago. So may its other end be, at a relay that is cut off from the directory.
+        if (isResume) return this.#residents.park(this.#residents.expect(key), waiting)
+        this.#answers.refuseAll(waiting, 'unknown')
       },
       () => {
         // Nothing is known, so nothing is refused: it waits as if the address were in grace.

@@ -123,6 +123,8 @@ export async function soak(
         const victim = address()
         for (const proxy of proxies)
           for (const link of proxy.linksOf(victim)) link.silence(pick(['both', 'to-target', 'to-client']))
+        // Stopped before it has found that, it would be away for longer than silence and grace: that may cost streams.
+        await wait(times.silenceMs)
       },
       'links cut after some bytes': async () => {
         for (const link of pick(proxies).links) link.cutAfter(Math.floor(random() * 300_000))
