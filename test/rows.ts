@@ -166,6 +166,11 @@ export const rows: readonly Row[] = [
       environment: { SLR_SIM_SCHEDULES: '10000000' },
     },
     {
+      what: 'faults in a row at three relays and their directory cost no stream: 4,000 runs of five',
+      tests: [{ file: 'test/sim/soak.sim.test.ts' }],
+      environment: { SLR_SIM_SCHEDULES: '1000000' },
+    },
+    {
       what: 'late frames of a retired route, a lost FIN, a lost RESET, crossing resumes',
       tests: [{ file: 'test/sim/faults.test.ts' }],
     },
