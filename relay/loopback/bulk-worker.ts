@@ -3,6 +3,7 @@
  * listeners, so that shuffle blocks never delay a heartbeat. Started by bulk-thread.ts only;
  * in a bundle it is a file of its own, bulk-worker.js, beside the others.
  */
+import { getPriority, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { BulkWorkerData, FromWorker, ToWorker } from './bulk-messages.ts'
 import { createLane } from './create-lane.ts'
@@ -11,6 +12,22 @@ import { TunnelError } from './errors.ts'
 const port = parentPort
 if (port === null) throw new Error('bulk-worker is the entry of a worker thread')
 const say = (message: FromWorker): void => port.postMessage(message)
+
+/**
+ * A heartbeat's hops go before blocks where all cores are busy: beside 16 bulk streams on two cores a small
+ * request took 0.6 ms instead of 2.4 (p99 7.1 instead of 12.1; bench `rpc-bulk`, medians of 5, relays alike),
+ * and bulk moved 766 MiB/s instead of 803. A third of the weight of a busy thread of the JVM is left: more than
+ * the tenth of a core that a shuffle needs.
+ */
+const NICENESS = 5
+const LAST_NICENESS = 19
+
+try {
+  // In a thread, Linux takes 0 for that thread alone (setpriority(2), C library/kernel differences).
+  setPriority(0, Math.min(LAST_NICENESS, getPriority(0) + NICENESS))
+} catch (error) {
+  warn(`cannot lower the priority of the thread for bulk streams: ${(error as Error).message}`)
+}
 
 let asks = 0
 const tokenAsks = new Map<number, PromiseWithResolvers<string>>()

@@ -1,6 +1,8 @@
 /** Tunnels with the real endpoint, worker thread and relay; the relay is a process that can be killed. */
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
+import { getPriority } from 'node:os'
 import { buffer } from 'node:stream/consumers'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -56,6 +58,21 @@ async function ask(host: string, port: number, text: string): Promise<string> {
 const echo = (socket: Socket): void => {
   socket.on('error', () => {}).pipe(socket)
 }
+
+/** Nice values of the threads of this process, proc_pid_stat(5). */
+function threadPriorities(): number[] {
+  return readdirSync('/proc/self/task').map((tid) => {
+    const stat = readFileSync(`/proc/self/task/${tid}/stat`, 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])
+  })
+}
+
+it('the thread for bulk streams gives way to the one for urgent streams, and nothing else does', async () => {
+  const own = getPriority()
+  expect(new Set(threadPriorities())).toEqual(new Set([own]))
+  await tunnel('127.64.0.2', { bulkThread: true })
+  expect(threadPriorities().filter((each) => each !== own)).toEqual([Math.min(19, own + 5)])
+})
 
 describe.each([true, false])('a tunnel (bulk thread: %s)', (bulkThread) => {
   it('carries both classes, tells of each accepted stream, and counts bytes by peer', async () => {
