@@ -16,6 +16,7 @@ import { liveRunDirs, sendErrand } from './run-dir.ts'
 import { type Session, startSession } from './session.ts'
 import { type Ending, summaryLines } from './summary.ts'
 import { writeLine } from './write-line.ts'
+import { writeSummary } from './write-summary.ts'
 
 /** What the process in the background sends to the one that prints. */
 interface Ready {
@@ -39,14 +40,10 @@ export const runAgent: Run<AgentOptions> = async (options, context) => {
   else process.send({ exports } satisfies Ready, () => process.disconnect())
   const ending = await waitForEnd(session, options)
   if (ending.reason !== undefined) writeLine(ending.reason)
-  const { reason: _told, ...summary } = await session.close(ending)
-  if (summary.functionsStarted > 0) for (const line of summaryLines(summary)) writeLine(line)
-  if (options.summaryJson !== undefined) {
-    await writeFile(
-      options.summaryJson,
-      `${JSON.stringify({ ...summary, reason: ending.reason }, null, 2)}\n`,
-    )
-  }
+  const summary = await session.close(ending)
+  const { reason: _told, ...untold } = summary
+  if (summary.functionsStarted > 0) for (const line of summaryLines(untold)) writeLine(line)
+  await writeSummary(summary, options.summaryJson)
   return ending.exitCode
 }
 

@@ -7,9 +7,13 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream'
+import { isSameSecret } from './same-secret.ts'
 
 /** A page shows at most the end of a log: a browser does not bear gigabytes. */
 const SHOWN_BYTES = 16 * 1024 * 1024
+/** A browser opens six. Anybody on this machine can connect, and each connection is a descriptor of the agent. */
+const MOST_CONNECTIONS = 50
 
 /** The file with the log of an executor of a Spark application, or undefined. */
 export type FindLog = (sparkApplication: string, executorId: string) => string | undefined
@@ -27,6 +31,7 @@ export interface LogServer {
 export async function startLogServer(findLog: FindLog): Promise<LogServer> {
   const word = randomBytes(16).toString('hex')
   const server = createServer((request, response) => void answer(request, response, word, findLog))
+  server.maxConnections = MOST_CONNECTIONS
   server.unref()
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -49,7 +54,7 @@ async function answer(
   findLog: FindLog,
 ): Promise<void> {
   const [, given, application, executor] = pathOf(request.url)
-  const isComplete = given === word && application !== undefined && executor !== undefined
+  const isComplete = isSameSecret(given ?? '', word) && application !== undefined && executor !== undefined
   const file = isComplete ? findLog(application, executor) : undefined
   const size = file === undefined ? undefined : (await stat(file).catch(() => undefined))?.size
   if (file === undefined || size === undefined) {
@@ -63,9 +68,8 @@ async function answer(
   })
   if (size === 0) return void response.end()
   const start = Math.max(0, size - SHOWN_BYTES)
-  const stream = createReadStream(file, { start, end: size - 1 })
-  stream.once('error', () => response.destroy())
-  stream.pipe(response)
+  // Not pipe(): that leaves the file open when the browser goes away in the middle.
+  pipeline(createReadStream(file, { start, end: size - 1 }), response, () => {})
 }
 
 /** The parts of a URL's path, decoded; none where it cannot be. */

@@ -2,8 +2,7 @@
  * The command `submit`: an agent, and spark-submit over it. Ends with Spark's exit code, or
  * with ours when it was our doing. Called by cli/main.ts.
  */
-import { writeFile } from 'node:fs/promises'
-import type { CommandContext, Run } from '../cli/context.ts'
+import type { Run } from '../cli/context.ts'
 import type { SubmitOptions } from '../cli/options/index.ts'
 import { AgentError } from './errors.ts'
 import { Ledger } from './ledger.ts'
@@ -13,8 +12,9 @@ import { type Session, startSession } from './session.ts'
 import { DRIVER_ADDRESS } from './session-parts.ts'
 import { SettingsError } from './settings/index.ts'
 import { type SparkChild, startSpark } from './spark-child.ts'
-import { type Ending, emptySummary, matrixLines, type Summary, summaryLines } from './summary.ts'
+import { type Ending, emptySummary, matrixLines, summaryLines } from './summary.ts'
 import { writeLine } from './write-line.ts'
+import { writeSummary } from './write-summary.ts'
 
 /** How long Spark may take to end when asked to. */
 const DRAIN_MS = 30_000
@@ -50,7 +50,7 @@ export const runSubmit: Run<SubmitOptions> = async (options, context) => {
   if (summary.relayedBytes >= SHOWN_BYTES && summary.executors.length <= SHOWN_EXECUTORS) {
     for (const line of matrixLines(summary.matrix)) writeLine(line)
   }
-  await writeSummary(summary, options.summaryJson, context)
+  await writeSummary(summary, options.summaryJson)
   return summary.exitCode
 }
 
@@ -166,15 +166,4 @@ async function failBeforeStart(reason: unknown, options: SubmitOptions): Promise
   }
   await writeSummary(emptySummary(new Ledger(DRIVER_ADDRESS, performance.now()), ending), options.summaryJson)
   return error.exitCode
-}
-
-async function writeSummary(
-  summary: Summary,
-  file: string | undefined,
-  context?: CommandContext,
-): Promise<void> {
-  if (file === undefined) return
-  await writeFile(file, `${JSON.stringify(summary, null, 2)}\n`).catch((error: Error) => {
-    context?.logger.error({ file, error: error.message }, 'the summary could not be written')
-  })
 }

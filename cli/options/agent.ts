@@ -52,7 +52,8 @@ const common = {
   maxWallMs: duration('--max-wall', {
     says: 'the whole job is ended after this long',
     min: 1_000,
-    max: 30 * 24 * 3_600_000,
+    // A timer counts up to 2^31 ms, 24.8 days; a longer one would run at once.
+    max: 24 * 24 * 3_600_000,
     default: undefined,
   }),
   maxLifetimeMs: duration('--max-lifetime', {

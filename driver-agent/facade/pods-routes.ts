@@ -5,6 +5,9 @@ import type { Call } from './request.ts'
 import type { RouteContext } from './routes.ts'
 import { streamWatch } from './watch.ts'
 
+/** A timer of more than 2^31 ms would run at once. */
+const LONGEST_WATCH_MS = 24 * 3_600_000
+
 /** GET of the collection: a list, or with `watch` a stream; undefined: the response has been taken over. */
 export function listOrWatch(
   { pods, response, clock, logger }: RouteContext,
@@ -16,12 +19,13 @@ export function listOrWatch(
       // As API servers without the feature do; clients then list and watch.
       return failure(422, 'Invalid', 'sendInitialEvents is not supported: list, then watch')
     }
-    const seconds = readSeconds(query.get('timeoutSeconds'), 'timeoutSeconds')
+    // 0 is no limit, as with an API server: a watch that ended at once would be asked for again at once.
+    const seconds = readSeconds(query.get('timeoutSeconds'), 'timeoutSeconds') || undefined
     streamWatch({
       pods,
       selector,
       resourceVersion: query.get('resourceVersion') ?? undefined,
-      timeoutMs: seconds === undefined ? undefined : seconds * 1_000,
+      timeoutMs: seconds === undefined ? undefined : Math.min(seconds * 1_000, LONGEST_WATCH_MS),
       response,
       clock,
       logger,

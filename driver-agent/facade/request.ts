@@ -1,6 +1,6 @@
 /** A call, read as far as routes need it. Used inside driver-agent/facade/. */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { isSameSecret } from '../same-secret.ts'
 import { HttpError } from './answer.ts'
 
 /** The API server's own limit is 3 MiB; Spark's pods have about 4 KiB. */
@@ -51,19 +51,10 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
       unread: true,
     })
   }
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > BODY_LIMIT_BYTES) {
-      const message = `the body has more than ${BODY_LIMIT_BYTES} bytes`
-      throw new HttpError(413, 'RequestEntityTooLarge', message, { unread: true })
-    }
-    chunks.push(chunk)
-  }
-  if (bytes === 0) return undefined
+  const text = (await readBytes(request)).toString('utf8')
+  if (text === '') return undefined
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    return JSON.parse(text)
   } catch (error) {
     throw new HttpError(400, 'BadRequest', `the body is not JSON (${(error as Error).message})`, {
       cause: error,
@@ -71,12 +62,27 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-/**
- * Whether the header carries the token. Hashes are compared, so that neither the time nor a
- * difference in length tells anything of it.
- */
+async function readBytes(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > BODY_LIMIT_BYTES) {
+        const message = `the body has more than ${BODY_LIMIT_BYTES} bytes`
+        throw new HttpError(413, 'RequestEntityTooLarge', message, { unread: true })
+      }
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    if (error instanceof HttpError) throw error
+    // A driver that is killed in the middle of a call: nobody is left to answer, nothing of ours is wrong.
+    throw new HttpError(400, 'BadRequest', 'the body ended too early', { cause: error, unread: true })
+  }
+  return Buffer.concat(chunks)
+}
+
+/** Whether the header carries the token. */
 export function carriesToken(header: string | undefined, token: string): boolean {
-  const given = /^bearer +(.+)$/i.exec(header ?? '')?.[1] ?? ''
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(given), digest(token))
+  return isSameSecret(/^bearer +(.+)$/i.exec(header ?? '')?.[1] ?? '', token)
 }

@@ -68,17 +68,13 @@ export class LocalFunction implements FunctionHandle {
     try {
       child = this.#spawn(start)
     } catch (error) {
-      return { why: 'not-started', detail: (error as Error).message, retryable: false }
+      return notStarted(error as NodeJS.ErrnoException)
     }
     const startError = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
       child.once('spawn', () => resolve(undefined))
       child.once('error', resolve)
     })
-    if (startError !== undefined) {
-      // EAGAIN, EMFILE, ENOMEM: this machine is full now; anything else stays as it is.
-      const retryable = ['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(startError.code ?? '')
-      return { why: 'not-started', detail: startError.message, retryable }
-    }
+    if (startError !== undefined) return notStarted(startError)
     child.on('error', () => {}) // a signal that came too late
     this.#child = child
     const sampled: Sampled = {
@@ -176,6 +172,12 @@ export class LocalFunction implements FunctionHandle {
       }
     }
   }
+}
+
+/** EAGAIN, EMFILE, ENOMEM: this machine is full now, and it is worth another try; anything else stays as it is. */
+export function notStarted({ code, message }: NodeJS.ErrnoException): FunctionEnd {
+  const retryable = ['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(code ?? '')
+  return { why: 'not-started', detail: message, retryable }
 }
 
 /** What an exit means when nobody here ended the function. Pure. */

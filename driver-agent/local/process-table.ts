@@ -9,16 +9,25 @@ export interface ProcessRow {
   readonly residentBytes: number
 }
 
-/** All processes that can be seen now. About 10 µs each. */
+/** All processes that can be seen now: none while this one has no descriptor left to look with. About 10 µs each. */
 export function processTable(): readonly ProcessRow[] {
   const rows: ProcessRow[] = []
-  for (const name of readdirSync('/proc')) {
+  for (const name of listProc()) {
     const first = name.charCodeAt(0)
     if (first < 48 || first > 57) continue
     const row = processRow(Number(name))
     if (row !== undefined) rows.push(row)
   }
   return rows
+}
+
+/** Called by timers: an EMFILE thrown there would end the agent, and the job with it. */
+function listProc(): readonly string[] {
+  try {
+    return readdirSync('/proc')
+  } catch {
+    return []
+  }
 }
 
 /** One process, or undefined when it is gone. A zombie counts as gone. */

@@ -3,17 +3,16 @@
  * and memory, and ends it. driver-agent creates one a run, through index.ts.
  */
 import { chmodSync, mkdirSync, realpathSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import type { FunctionPayload } from '../../executor-shim/payload.ts'
 import { cacheDir } from '../cache-dir.ts'
 import { AgentError } from '../errors.ts'
-import type { FunctionEnd, FunctionHandle, FunctionProvider } from '../provider.ts'
+import type { FunctionHandle, FunctionProvider } from '../provider.ts'
 import { diesWithUs } from '../spawn.ts'
 import { functionEnvironment } from './environment.ts'
-import { LocalFunction } from './function.ts'
+import { LocalFunction, notStarted } from './function.ts'
 import { namespaceMode, unshareCommand } from './namespace.ts'
 import {
   commandFolders,
@@ -23,6 +22,7 @@ import {
   sharedFolders,
   socketPlace,
 } from './needed-paths.ts'
+import { removeTree } from './remove-tree.ts'
 import { makeRunFolder, removeLeftOvers } from './run-folder.ts'
 import { MemorySampler } from './sampler.ts'
 import { fds, setupCommand, setupScript } from './setup-script.ts'
@@ -119,13 +119,13 @@ export class LocalProvider implements FunctionProvider {
         logger: logger.child({ pod: payload.pod.name }),
       })
     } catch (error) {
-      return notStarted(id, error as Error)
+      return { id, ended: Promise.resolve(notStarted(error as Error)), stop: async () => {} }
     }
     this.#live.add(started)
     void started.ended.then((end) => {
       logger.debug({ function: id, pod: payload.pod.name, end }, 'function ended')
       this.#live.delete(started)
-      this.#remove(rm(folder, { recursive: true, force: true }))
+      this.#remove(removeTree(folder))
     })
     return started
   }
@@ -133,7 +133,10 @@ export class LocalProvider implements FunctionProvider {
   async close(): Promise<void> {
     await Promise.all([...this.#live].map((live) => live.stop()))
     await Promise.all(this.#removing)
-    await rm(this.#runFolder, { recursive: true, force: true })
+    await removeTree(this.#runFolder).catch((error: Error) => {
+      // What a job leaves behind does not change how it ended.
+      this.#options.logger.warn({ folder: this.#runFolder, error: error.message }, 'work folder not removed')
+    })
   }
 
   /** The function's folder on this machine becomes its /tmp; all else of the run is out of its sight. */
@@ -213,9 +216,4 @@ function makeCompileCache(): string | undefined {
 /** A pod's name is a DNS label; anything else must not become a path. */
 function logFileOf(logDir: string, pod: string): string {
   return join(logDir, `${pod.replaceAll(/[^A-Za-z0-9._-]/g, '_').replace(/^\.+/, '_')}.log`)
-}
-
-function notStarted(id: string, error: Error): FunctionHandle {
-  const end: FunctionEnd = { why: 'not-started', detail: error.message, retryable: false }
-  return { id, ended: Promise.resolve(end), stop: async () => {} }
 }

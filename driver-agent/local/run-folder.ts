@@ -12,10 +12,10 @@ import {
   readlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AgentError } from '../errors.ts'
 import { processRow } from './process-table.ts'
+import { removeTree } from './remove-tree.ts'
 
 const PREFIX = 'local-'
 const MARKER = 'owner.json'
@@ -62,7 +62,7 @@ export async function removeLeftOvers(workRoot: string): Promise<number> {
     const owner = readOwner(folder)
     if (owner === undefined ? isSettling(folder) : !isGone(owner, here, processRow(owner.pid)?.startTicks))
       continue
-    await rm(folder, { recursive: true, force: true, maxRetries: 2 }).then(
+    await removeTree(folder).then(
       () => removed++,
       () => {}, // something below is not ours; the next start tries again
     )

@@ -38,7 +38,7 @@ export function findOutsideUse(conf: ReadonlyMap<string, string>, program: reado
     if (where === undefined) return []
     return [
       `${where} points to ${name}, and executors reach nothing but the relay (--egress none): ` +
-        'tasks that read or write there hang; use --egress host-proxy, or let the driver read it',
+        'tasks that read or write there hang; let the driver read and write it',
     ]
   })
 }

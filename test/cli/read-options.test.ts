@@ -33,6 +33,12 @@ describe('readOptions', () => {
     )
   })
 
+  it('takes no time that a timer cannot count: it would be over at once', () => {
+    const longest = readOptions(submitOptions, { maxWallMs: ['576h'] }, {}).maxWallMs
+    expect(longest).toBeLessThan(2 ** 31)
+    expect(() => readOptions(submitOptions, { maxWallMs: ['577h'] }, {})).toThrow(/--max-wall.*576h/)
+  })
+
   it('reads times and sizes in their units', () => {
     const given = { maxWallMs: ['2h'], budgetBytes: ['48MiB'], silenceMs: ['7'], graceMs: ['750ms'] }
     expect(readOptions(submitOptions, given, {})).toMatchObject({

@@ -1,7 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type LogServer, startLogServer } from '../../driver-agent/log-server.ts'
 
 let dir: string
@@ -28,6 +30,14 @@ function urlOf(application: string, executor: string): string {
   return server.urlPattern.replace('{{APP_ID}}', application).replace('{{EXECUTOR_ID}}', executor)
 }
 
+function linkOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return undefined // the one that listed them
+  }
+}
+
 describe('the server of executors’ logs', () => {
   it('shows a log under the URL that Spark fills in', async () => {
     const response = await fetch(urlOf('spark-abc', '1'))
@@ -52,6 +62,37 @@ describe('the server of executors’ logs', () => {
       expect((await fetch(origin + path)).status).toBe(404)
     }
     expect(asked).toEqual([])
+  })
+
+  it('closes the file when the browser goes away in the middle of it', async () => {
+    writeFileSync(join(dir, 'one.log'), 'x'.repeat(16 * 1024 * 1024))
+    const { port, pathname } = new URL(urlOf('spark-abc', '1'))
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.write(`GET ${pathname} HTTP/1.1\r\nhost: x\r\n\r\n`)
+    await once(socket, 'data')
+    socket.pause()
+    const opened = (): number =>
+      readdirSync('/proc/self/fd').filter((fd) => linkOf(fd) === join(dir, 'one.log')).length
+    expect(opened()).toBe(1)
+    socket.destroy()
+    await vi.waitFor(() => expect(opened()).toBe(0))
+  })
+
+  it('has no more than 50 connections, so that strangers cannot take all descriptors', async () => {
+    const { port } = new URL(urlOf('spark-abc', '1'))
+    const sockets = await Promise.all(
+      Array.from({ length: 60 }, async () => {
+        const socket = connect(Number(port), '127.0.0.1')
+        socket.on('error', () => {})
+        await once(socket, 'connect')
+        return socket
+      }),
+    )
+    onTestFinished(() => {
+      for (const socket of sockets) socket.destroy()
+    })
+    for (const socket of sockets) socket.resume()
+    await vi.waitFor(() => expect(sockets.filter(({ closed }) => !closed)).toHaveLength(50))
   })
 
   it('is not brought down by a path that cannot be read', async () => {

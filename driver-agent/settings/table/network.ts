@@ -1,5 +1,5 @@
 /** What the tunnel rests on: addresses, ports, the facade. Part of the settings table. */
-import type { Context, Row } from '../row.ts'
+import { type Context, isTrue, type Row } from '../row.ts'
 
 const tunnel = 'executors reach the driver through the relay, at this address and port'
 const onePort = 'every executor listens on this one port, behind an address of its own'
@@ -65,7 +65,7 @@ export const network: readonly Row[] = [
     kind: 'defaulted',
     why: 'the relay need not see what it carries',
     // Spark refuses encryption without authentication.
-    value: (context) => (context.get('spark.authenticate') === 'true' ? 'true' : undefined),
+    value: (context) => (isTrue(context.get('spark.authenticate')) ? 'true' : undefined),
   },
   {
     key: 'spark.ui.port',

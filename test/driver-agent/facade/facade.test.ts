@@ -2,8 +2,9 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { pino } from 'pino'
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startFacade } from '../../../driver-agent/facade/index.ts'
+import { systemClock } from '../../../relay/time/clock.ts'
 import { readAll, send, startFacadeWorld, TOKEN } from '../../helper/facade.ts'
 import { createPodsWorld, executorPod, exitedWord } from '../../helper/pods.ts'
 
@@ -40,6 +41,21 @@ describe('a POST of a pod', () => {
       expect((await world.call('pods', { method: 'POST', body: executorPod(number) })).http).toBe(201)
     }
     expect(Object.values(world.phases())).toEqual(['Pending', 'Pending', 'Pending'])
+  })
+
+  it('that breaks off in its body is no error of ours in the log', async () => {
+    const lines: { level: number; msg: string }[] = []
+    const logger = pino({ level: 'debug' }, { write: (line: string) => lines.push(JSON.parse(line)) })
+    const { pods, clock } = createPodsWorld()
+    const facade = await startFacade({ pods, token: TOKEN, logger, clock })
+    onTestFinished(() => facade.close())
+    const socket = connect(facade.port, '127.0.0.1')
+    const head = `POST /api/v1/namespaces/${pods.namespace}/pods HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${TOKEN}`
+    socket.write(`${head}\r\ncontent-length: 1000\r\n\r\n{"half":`)
+    await vi.waitFor(() => expect(facade.callsSeen().count).toBe(1))
+    socket.destroy()
+    await vi.waitFor(() => expect(lines.length).toBeGreaterThan(0))
+    expect(lines.filter(({ level }) => level > 20)).toEqual([])
   })
 
   it('that is no pod is answered 422, taken 409, no JSON 400, too large 413', async () => {
@@ -142,6 +158,28 @@ describe('a watch', () => {
     const watch = await world.watch('timeoutSeconds=30')
     world.clock.pass(30_000)
     await watch.ended
+  })
+
+  it('goes on when timeoutSeconds is 0, or more than a timer can count', async () => {
+    const { pods } = createPodsWorld()
+    const facade = await startFacade({
+      pods,
+      token: TOKEN,
+      logger: pino({ level: 'silent' }),
+      clock: systemClock,
+    })
+    onTestFinished(() => facade.close())
+    for (const seconds of [0, 3_000_000]) {
+      const path = `/api/v1/namespaces/${pods.namespace}/pods?watch=true&timeoutSeconds=${seconds}`
+      const response = await send(facade.port, path)
+      let isOver = false
+      response.once('close', () => {
+        isOver = true
+      })
+      response.resume()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      expect(isOver).toBe(false)
+    }
   })
 
   it('that is cut leaves nothing behind', async () => {

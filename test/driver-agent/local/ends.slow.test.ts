@@ -169,6 +169,15 @@ describe.each(users)('a function of user %s', (user) => {
     expect(readdirSync(root)).toEqual([])
   })
 
+  it('may leave folders that nobody may write, which are removed all the same', async () => {
+    const root = await workRoot(user)
+    const leave = 'echo up >&3; mkdir -p /tmp/a/b/c; echo x >/tmp/a/b/c/x; chmod -R a-w /tmp/a'
+    const started = startFunction({ command: ['sh', '-c', leave], workRoot: root }, user)
+    expect(await started.end).toEqual({ why: 'exited', code: 0 })
+    await started.closed
+    expect(readdirSync(root)).toEqual([])
+  })
+
   it('gets its payload unseen by anyone who lists processes', async () => {
     const mark = newMark()
     const root = await workRoot(user)

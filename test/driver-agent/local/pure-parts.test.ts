@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { functionEnvironment } from '../../../driver-agent/local/environment.ts'
-import { endOf } from '../../../driver-agent/local/function.ts'
+import { endOf, notStarted } from '../../../driver-agent/local/function.ts'
 import { modeOf } from '../../../driver-agent/local/namespace.ts'
 import { pageBytesOf, parseStat, treeOf } from '../../../driver-agent/local/process-table.ts'
 import { isGone, type Owner } from '../../../driver-agent/local/run-folder.ts'
@@ -24,6 +24,16 @@ describe("a function's environment", () => {
 })
 
 describe('how a function ended', () => {
+  it('before it began: worth another try when the machine is full, wherever that showed', () => {
+    const error = (code: string) => Object.assign(new Error(`${code}: open`), { code })
+    expect(notStarted(error('EMFILE'))).toEqual({
+      why: 'not-started',
+      detail: 'EMFILE: open',
+      retryable: true,
+    })
+    expect(notStarted(error('EACCES'))).toMatchObject({ retryable: false })
+  })
+
   it.each([
     ['a setup that failed', 97, null, true, { why: 'not-started', detail: 'a | b', retryable: false }],
     ['a program that is missing', 127, null, true, { why: 'not-started', detail: 'a | b', retryable: false }],
