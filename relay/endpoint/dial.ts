@@ -1,12 +1,13 @@
 /**
- * One dial of a relay, from the token to the first frame: within a time, and with its end told
- * once. Used by homes.ts.
+ * How the links of an endpoint are dialled, whatever they are for: with its token, within a time,
+ * and with the end of each told once. Used by home.ts and visits.ts.
  */
 import type { Timer } from '../time/clock.ts'
-import type { Hello } from '../wire/control.ts'
+import type { Hello, Moved } from '../wire/control.ts'
 import { RelayError } from '../wire/errors.ts'
+import { VERSION_MAX, VERSION_MIN } from '../wire/header.ts'
 import { Link, type LinkEvents, type LinkTuning } from './link.ts'
-import type { EndpointOptions } from './types.ts'
+import type { EndpointLimits, EndpointOptions } from './types.ts'
 
 /** Where a dialled link stands. */
 export type Dial =
@@ -16,53 +17,132 @@ export type Dial =
   | { readonly is: 'waiting'; readonly timer: Timer }
   | { readonly is: 'up'; readonly link: Link }
 
-export interface DialOrder {
+export interface LinkOrder {
   readonly url: string
+  /** `attach`: that relay is to be home. `visit`: only to open streams towards those at home there. */
+  readonly mode: 'attach' | 'visit'
   /** For the connection, and again for the handshake, ms. */
   readonly limitMs: number
-  readonly tuning: LinkTuning
+  /** The relay that must be found there; another one is left again. */
+  readonly expected?: string
   /** Asked when there is a connection. */
-  hello(token: string): Hello
-  /** Nobody wants the link any more. */
-  isStopped(): boolean
-  /** The dial stands there now: `dialling`, then `shaking`. */
+  wishes?(): Pick<Hello, 'placed' | 'hasHome'>
+  /** The dial stands there now: `dialling`, `shaking`, `up`. */
   set(dial: Dial): void
-  /** There was no connection. What becomes of one is told to `events`. */
+  /** It did not come up. */
   failed(error: RelayError): void
-  readonly events: LinkEvents
+  up(link: Link): void
+  /** It was up, and is over. */
+  down(link: Link, error: RelayError): void
+  goAway(link: Link, leftMs: number): void
+  stay(link: Link): void
+  redirected(link: Link, moved: Moved): void
 }
 
-export function dialLink(options: EndpointOptions, order: DialOrder): void {
-  const { dialer, clock } = options
-  const { url, limitMs } = order
-  const abort = new AbortController()
-  const timer = clock.after(limitMs, () => abort.abort())
-  order.set({ is: 'dialling', abort, timer })
-  const connect = async (): Promise<void> => {
-    const token = await options.token()
-    abort.signal.throwIfAborted()
-    const pipe = await dialer.dial(url, abort.signal)
-    if (abort.signal.aborted || order.isStopped()) {
-      pipe.destroy()
-      abort.signal.throwIfAborted()
-      return
+export class Dialler {
+  readonly options: EndpointOptions
+  readonly limits: EndpointLimits
+  readonly #control: LinkEvents['control']
+  readonly #tuning: LinkTuning
+  #counter = 0
+  #isStopped = false
+
+  /** `control`: gets the frames of streams of every link. */
+  constructor(options: EndpointOptions, limits: EndpointLimits, control: LinkEvents['control']) {
+    this.options = options
+    this.limits = limits
+    this.#control = control
+    const isUrgent = options.class === 'urgent'
+    this.#tuning = {
+      keepaliveMs: limits.keepaliveMs,
+      silenceMs: limits.silenceMs,
+      handshakeMs: limits.handshakeMs,
+      quantumBytes: isUrgent ? 16 * 1024 : 256 * 1024,
+      highWaterBytes: isUrgent ? 64 * 1024 : 512 * 1024,
     }
-    timer.cancel()
-    const tuning = { ...order.tuning, handshakeMs: limitMs }
-    const link = new Link(url, pipe, order.hello(token), clock, tuning, order.events)
-    order.set({ is: 'shaking', link })
   }
-  connect().catch((cause: unknown) => {
-    timer.cancel()
-    if (order.isStopped()) return
-    if (abort.signal.aborted) {
-      return order.failed(
-        new RelayError('timeout', `cannot reach ${url}: no connection within ${limitMs} ms`),
-      )
+
+  /** The endpoint is over: nobody wants a link any more. */
+  get isStopped(): boolean {
+    return this.#isStopped
+  }
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** How long to wait after so many failures in a row, ms. */
+  backoff(failures: number): number {
+    const { minBackoffMs, maxBackoffMs } = this.limits
+    const most = Math.min(maxBackoffMs, minBackoffMs * 2 ** Math.min(failures, 20))
+    return most * (0.5 + this.options.random() / 2) // jitter: a thousand functions must not dial together
+  }
+
+  dial(order: LinkOrder): void {
+    const { url, limitMs } = order
+    const { dialer, clock } = this.options
+    const abort = new AbortController()
+    const timer = clock.after(limitMs, () => abort.abort())
+    order.set({ is: 'dialling', abort, timer })
+    const connect = async (): Promise<void> => {
+      const token = await this.options.token()
+      abort.signal.throwIfAborted()
+      const pipe = await dialer.dial(url, abort.signal)
+      if (abort.signal.aborted || this.#isStopped) {
+        pipe.destroy()
+        abort.signal.throwIfAborted()
+        return
+      }
+      timer.cancel()
+      const tuning = { ...this.#tuning, handshakeMs: limitMs }
+      const link = new Link(url, pipe, this.#hello(order, token), clock, tuning, this.#eventsOf(order))
+      order.set({ is: 'shaking', link })
     }
-    const detail = cause instanceof Error ? cause.message : String(cause)
-    order.failed(new RelayError('internal', `cannot reach ${url}: ${detail}`, { cause }))
-  })
+    connect().catch((cause: unknown) => {
+      timer.cancel()
+      if (this.#isStopped) return
+      if (abort.signal.aborted) {
+        return order.failed(
+          new RelayError('timeout', `cannot reach ${url}: no connection within ${limitMs} ms`),
+        )
+      }
+      const detail = cause instanceof Error ? cause.message : String(cause)
+      order.failed(new RelayError('internal', `cannot reach ${url}: ${detail}`, { cause }))
+    })
+  }
+
+  #hello(order: LinkOrder, token: string): Hello {
+    const { class: trafficClass, incarnation } = this.options
+    this.#counter += 1
+    return {
+      versions: [VERSION_MIN, VERSION_MAX],
+      token,
+      incarnation,
+      counter: this.#counter,
+      class: trafficClass,
+      mode: order.mode,
+      ...order.wishes?.(),
+    }
+  }
+
+  #eventsOf(order: LinkOrder): LinkEvents {
+    const { expected } = order
+    let isUp = false
+    return {
+      up: (link) => {
+        if (expected !== undefined && nodeOf(link) !== expected) {
+          return link.close('goodbye', `looked for ${expected}`) // it started again: who was at home there is not
+        }
+        isUp = true
+        order.set({ is: 'up', link })
+        order.up(link)
+      },
+      down: (link, error) => (isUp ? order.down(link, error) : order.failed(error)),
+      goAway: (link, leftMs) => order.goAway(link, leftMs),
+      stay: (link) => order.stay(link),
+      redirected: (link, moved) => order.redirected(link, moved),
+      control: this.#control,
+    }
+  }
 }
 
 /** The endpoint is over. */
@@ -72,4 +152,14 @@ export function endDial(dial: Dial): void {
     dial.abort.abort()
   } else if (dial.is === 'waiting') dial.timer.cancel()
   else if (dial.is === 'shaking' || dial.is === 'up') dial.link.close('goodbye', 'the endpoint is over')
+}
+
+/** Ends its link, if there is one, with no word to anybody. */
+export function abandonDial(dial: Dial): void {
+  if (dial.is === 'shaking' || dial.is === 'up') dial.link.abandon()
+}
+
+/** The relay at the other end, once it has said so. */
+export function nodeOf(link: Link): string | undefined {
+  return link.state.is === 'up' ? link.state.welcome.node : undefined
 }
