@@ -14,12 +14,12 @@ if (port === null) throw new Error('bulk-worker is the entry of a worker thread'
 const say = (message: FromWorker): void => port.postMessage(message)
 
 /**
- * A heartbeat's hops go before blocks where all cores are busy: beside 16 bulk streams on two cores a small
- * request took 0.6 ms instead of 2.4 (p99 7.1 instead of 12.1; bench `rpc-bulk`, medians of 5, relays alike),
- * and bulk moved 766 MiB/s instead of 803. A third of the weight of a busy thread of the JVM is left: more than
- * the tenth of a core that a shuffle needs.
+ * A heartbeat's hops go before blocks where all cores are busy. Beside 16 bulk streams on two cores a small
+ * request took 2.4 ms at niceness 0 (p99 12.1), 0.65 at 5 (p99 7.5) and 0.52 at 8 (p99 5.6); at 10 it took 0.49,
+ * and bulk began to lose (bench `rpc-bulk`, medians of 3 and 5, one relay process). A sixth of the weight of a
+ * busy thread of the JVM is left: more than the tenth of a core that a shuffle needs.
  */
-const NICENESS = 5
+const NICENESS = 8
 const LAST_NICENESS = 19
 
 try {
