@@ -8,6 +8,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { diesWithUs } from '../../driver-agent/spawn.ts'
 import { expiryIn, generateKeyLine, parseKeys, type SigningKey, signToken } from '../../relay/token/index.ts'
 import { freePort } from '../helper/redis.ts'
 
@@ -84,7 +85,9 @@ export class FleetRelay {
       ...['relay', '--announce', '--log-format', 'json', '--listen', this.listen],
       ...['--metrics', `127.0.0.1:${this.metricsPort}`, ...this.#args],
     ]
-    const child = spawn(process.execPath, [entry, ...args], {
+    // Also when the test is killed, and cannot end it.
+    const [program = '', ...rest] = diesWithUs([process.execPath, entry, ...args])
+    const child = spawn(program, rest, {
       env: { PATH: process.env.PATH, SLR_SECRET: this.#secret },
       stdio: ['ignore', 'pipe', log],
     })

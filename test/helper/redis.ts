@@ -9,6 +9,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { diesWithUs } from '../../driver-agent/spawn.ts'
 
 /** Why these tests cannot run here; undefined: they can. */
 export function whyNoRedis(): string | undefined {
@@ -66,7 +67,9 @@ export class RedisServer {
     const args = isSentinel
       ? [this.#sentinelFile(), '--sentinel']
       : [...common, '--dir', this.#dir, ...this.#args]
-    this.#child = spawn('redis-server', args, { cwd: this.#dir, stdio: 'ignore' })
+    // Also when the test is killed, and cannot stop it.
+    const [program = '', ...rest] = diesWithUs(['redis-server', ...args])
+    this.#child = spawn(program, rest, { cwd: this.#dir, stdio: 'ignore' })
     await this.untilAnswers()
   }
 
