@@ -90,6 +90,8 @@ export interface Directory {
    * Throws `unavailable`.
    */
   retire(app: string, address: string, generation: number): Promise<void>
+  /** Up to which generation an address is over: retired, or followed by a higher one; -1: none. Throws `unavailable`. */
+  retiredUpTo(app: string, address: string): Promise<number>
   /** Publishes a relay's record for `ttlMs`; at once or within a second. Never throws: a lost record is only a worse choice. */
   announce(record: NodeRecord, ttlMs: number): void
   /** The records of all live relays, as far as known; may be a second old. */

@@ -123,6 +123,10 @@ export class MemoryDirectory implements Directory {
     this.#tell({ is: 'retired', app, address, generation })
   }
 
+  async retiredUpTo(app: string, address: string): Promise<number> {
+    return this.#addresses.get(`${app} ${address}`)?.retiredTo ?? -1
+  }
+
   announce(record: NodeRecord, ttlMs: number): void {
     this.#nodes.set(record.node, { record, untilMs: this.#clock.now() + ttlMs })
   }

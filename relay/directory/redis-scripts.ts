@@ -87,6 +87,9 @@ held[7] = tostring(redis.call('PTTL', KEYS[1]))
 return held`,
 )
 
+/** KEYS address. Answers the highest generation that is over, or nothing. */
+export const retiredScript = script(1, `return redis.call('HGET', KEYS[1], 'retired')`)
+
 /** KEYS address, both leases. ARGV 1: generation, 2: how long it is remembered, 3: channel, 4: the hint. */
 export const retireScript = script(
   3,

@@ -22,6 +22,7 @@ import {
   lookupScript,
   releaseScript,
   renewScript,
+  retiredScript,
   retireScript,
   type Script,
 } from './redis-scripts.ts'
@@ -41,7 +42,9 @@ export class RedisAccessError extends Error {
 
 /** Commands that were sent, for the figures. */
 export interface RedisFigures {
-  readonly commands: Readonly<Record<'claim' | 'renew' | 'release' | 'lookup' | 'retire' | 'beat', number>>
+  readonly commands: Readonly<
+    Record<'claim' | 'renew' | 'release' | 'lookup' | 'retire' | 'retired' | 'beat', number>
+  >
   readonly cacheHits: number
 }
 
@@ -58,7 +61,7 @@ export class RedisDirectory implements Directory {
   readonly #listeners = new Set<(change: DirectoryChange) => void>()
   readonly #cache = new LeaseCache(CACHE_MS, CACHE_ENTRIES)
   readonly #asking = new Map<string, Promise<Lease | undefined>>()
-  readonly #commands = { claim: 0, renew: 0, release: 0, lookup: 0, retire: 0 }
+  readonly #commands = { claim: 0, renew: 0, release: 0, lookup: 0, retire: 0, retired: 0 }
   #cacheHits = 0
   /** Highest epoch seen: a Redis whose clock is behind goes on from here. */
   #highestEpoch = 0
@@ -165,6 +168,11 @@ export class RedisDirectory implements Directory {
       [keys.address, keys.lease, bulk.lease],
       [generation, this.#rememberMs, this.#channel, hint],
     )
+  }
+
+  async retiredUpTo(app: string, address: string): Promise<number> {
+    const { address: name } = keysOf({ app, address, class: 'urgent' })
+    return Number((await this.#ask<string | null>('retired', retiredScript, [name], [])) ?? -1)
   }
 
   announce(record: NodeRecord, ttlMs: number): void {

@@ -136,8 +136,25 @@ export class Admission {
         graceMs,
       }),
     )
-    if (lease !== undefined) this.#residents.settle(link, who, lease)
+    if (lease === undefined) this.#checkVisitor(link, who)
+    else this.#residents.settle(link, who, lease)
     if (isReturning) askToGo(this.#context.metrics, link, 'draining', this.#context.drainLeftMs, LEAVING)
+  }
+
+  /**
+   * Whoever attaches was checked by the claim. A visitor is let in by what this relay has heard, and hints
+   * may be lost: the directory has the last word. Where it cannot be asked, nobody is put out.
+   */
+  #checkVisitor(link: RelayLink, { app, address, generation }: Attached): void {
+    this.#context.directory.retiredUpTo(app, address).then(
+      (retired) => {
+        if (generation > retired) return
+        link.close(new RelayError('retired', `generation ${generation} of ${address} was retired`))
+      },
+      () => {
+        this.#context.metrics.directoryFailures += 1
+      },
+    )
   }
 
   /**

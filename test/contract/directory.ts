@@ -244,6 +244,17 @@ export function describeDirectory(name: string, create: () => Promise<DirectoryU
       })
     })
 
+    it('says up to which generation an address is over: retired, or followed by a higher one', async () => {
+      const { directory } = await start()
+      const over = () => directory.retiredUpTo(exec7.app, exec7.address)
+      expect(await over()).toBe(-1)
+      await directory.claim(exec7, claimOf({ generation: 3 }), TTL_MS)
+      expect(await over()).toBe(2)
+      await directory.retire(exec7.app, exec7.address, 5)
+      expect(await over()).toBe(5)
+      expect(await directory.retiredUpTo('spark-b', exec7.address)).toBe(-1)
+    })
+
     it('leaves the same address of another application alone', async () => {
       const { directory } = await start()
       const other = { ...exec7, app: 'spark-b' }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { closeReasons, FrameType } from '../../relay/wire/index.ts'
 import { RawLink } from './raw-link.ts'
 import type { Script } from './talker.ts'
-import { type Conversation, type SimEndpoint, World } from './world.ts'
+import { type Conversation, type SimEndpoint, type SimRelay, World } from './world.ts'
 
 const relays = ['relay-a', 'relay-b', 'relay-c']
 /** Goes on for half a minute. */
@@ -149,6 +149,24 @@ it('a retired generation may not even visit', async () => {
   await world.pass(100)
   expect(visitor.closeReason).toBe(closeReasons.retired.wire)
   expect(heir.of(FrameType.welcome)).toHaveLength(1)
+})
+
+it('a retired generation does not stay as a visitor where nobody has heard of its end', async () => {
+  const world = new World({ relays: ['relay-a', 'relay-b'], directoryLatencyMs: 1 })
+  const alice = world.endpoint({ address: '127.64.0.1', role: 'driver', relays: ['relay-a'] })
+  await world.pass(1_000)
+  alice.endpoint.retire('127.64.0.2', 1)
+  await world.pass(100)
+  const forgetful = world.relays.get('relay-b') as SimRelay
+  forgetful.kill()
+  forgetful.start()
+  const visitor = new RawLink(world, forgetful, 'visitor')
+  visitor.hello('127.64.0.2', { mode: 'visit', generation: 1 })
+  const heir = new RawLink(world, forgetful, 'heir')
+  heir.hello('127.64.0.2', { mode: 'visit', generation: 2 })
+  await world.pass(100)
+  expect(visitor.closeReason).toBe(closeReasons.retired.wire)
+  expect([heir.closeReason, heir.of(FrameType.welcome).length]).toEqual([0, 1])
 })
 
 it('a relay that may have two links more takes two of ten that come at once, while it asks for their leases', async () => {

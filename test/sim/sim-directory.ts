@@ -80,6 +80,16 @@ export class SimDirectory implements Directory {
   retire(app: string, address: string, generation: number): Promise<void> {
     return this.#call(() => this.#inner.retire(app, address, generation))
   }
+  /** Without a draw: schedules that were found before it was asked replay as they were. */
+  retiredUpTo(app: string, address: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#party.after(this.#latencyMs / 2, () => {
+        if (this.isReachable) this.#inner.retiredUpTo(app, address).then(resolve, reject)
+        else reject(new DirectoryError('unavailable', 'the directory is away'))
+        this.#party.clock.promiseSettled()
+      })
+    })
+  }
   announce(record: NodeRecord, ttlMs: number): void {
     if (this.isReachable) this.#inner.announce(record, ttlMs)
   }
