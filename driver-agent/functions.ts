@@ -223,7 +223,7 @@ export class Functions implements PodsOutput {
         break
       case 'traffic':
         if (record) {
-          record.traffic = message.peers
+          this.#options.ledger.traffic(running.address, message.peers)
           record.resumes = message.resumes
           record.shimResidentBytes = Math.max(record.shimResidentBytes ?? 0, message.shimResidentBytes)
         }

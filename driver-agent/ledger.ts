@@ -3,16 +3,10 @@
  * addresses. Pure bookkeeping; session.ts writes, live-line.ts and summary.ts read.
  */
 import { type Bill, billOf, type FunctionUse } from './cost.ts'
+import { type Matrix, type Member, type PeerTraffic, type RelayedBytes, TrafficBook } from './traffic-book.ts'
 
 /** `starting`: asked for. `running`: its executor has dialled the driver. `draining`: told to end. */
 export type Phase = 'starting' | 'running' | 'draining' | 'ended'
-
-export interface PeerTraffic {
-  readonly peer: string
-  readonly sentBytes: number
-  readonly receivedBytes: number
-  readonly streams: number
-}
 
 export interface ExecutorRecord {
   readonly address: string
@@ -35,7 +29,6 @@ export interface ExecutorRecord {
   jvmMaxResidentBytes: number | undefined
   shimResidentBytes: number | undefined
   resumes: number
-  traffic: readonly PeerTraffic[]
 }
 
 export type NewExecutor = Pick<
@@ -45,21 +38,16 @@ export type NewExecutor = Pick<
 
 export const DRIVER = 'driver'
 
-/** Bytes from row to column; `names` and `bytes` have the same order. */
-export interface Matrix {
-  readonly names: readonly string[]
-  readonly bytes: readonly (readonly number[])[]
-}
-
 export class Ledger {
   readonly startedMs: number
   readonly driverAddress: string
   readonly #executors = new Map<string, ExecutorRecord>()
-  #driverTraffic: readonly PeerTraffic[] = []
+  readonly #traffic: TrafficBook
 
   /** `nowMs`: any monotonic time; all later times are on the same clock. */
   constructor(driverAddress: string, nowMs: number) {
     this.driverAddress = driverAddress
+    this.#traffic = new TrafficBook(driverAddress)
     this.startedMs = nowMs
   }
 
@@ -77,7 +65,6 @@ export class Ledger {
       jvmMaxResidentBytes: undefined,
       shimResidentBytes: undefined,
       resumes: 0,
-      traffic: [],
     }
     this.#executors.set(executor.address, record)
     return record
@@ -91,8 +78,9 @@ export class Ledger {
     record.end = end
   }
 
-  driverTraffic(traffic: readonly PeerTraffic[]): void {
-    this.#driverTraffic = traffic
+  /** The tunnel at `address` has moved so much in all with each of its peers. */
+  traffic(address: string, peers: readonly PeerTraffic[]): void {
+    this.#traffic.note(address, peers)
   }
 
   get executors(): readonly ExecutorRecord[] {
@@ -128,40 +116,18 @@ export class Ledger {
     }))
   }
 
-  /** All bytes that crossed the relay, as far as both ends have told. */
-  relayedBytes(): number {
-    return this.matrix()
-      .bytes.flat()
-      .reduce((sum, bytes) => sum + bytes, 0)
+  /** What crossed the relay, as far as both ends have told. */
+  relayed(): RelayedBytes {
+    return this.#traffic.relayed(this.#members())
   }
 
-  /**
-   * Who sent how much to whom. Each pair is told by both ends; a killed executor's last
-   * report is missing, so the larger of the two counts.
-   */
-  matrix(): Matrix {
-    const members = [
-      { name: DRIVER, address: this.driverAddress, traffic: this.#driverTraffic },
-      ...this.executors.map((record) => ({
-        name: record.executorId,
-        address: record.address,
-        traffic: record.traffic,
-      })),
-    ]
-    const index = new Map(members.map((member, at) => [member.address, at]))
-    const bytes = members.map(() => members.map(() => 0))
-    const raise = (from: number, to: number, count: number): void => {
-      const row = bytes[from]
-      if (row !== undefined) row[to] = Math.max(row[to] ?? 0, count)
-    }
-    members.forEach((member, at) => {
-      for (const peer of member.traffic) {
-        const other = index.get(peer.peer)
-        if (other === undefined || other === at) continue
-        raise(at, other, peer.sentBytes)
-        raise(other, at, peer.receivedBytes)
-      }
-    })
-    return { names: members.map((member) => member.name), bytes }
+  /** Who sent how much to whom; undefined for more than 255 executors. */
+  matrix(): Matrix | undefined {
+    return this.#traffic.matrix(this.#members())
+  }
+
+  #members(): Member[] {
+    const executors = this.executors.map(({ executorId, address }) => ({ name: executorId, address }))
+    return [{ name: DRIVER, address: this.driverAddress }, ...executors]
   }
 }

@@ -23,7 +23,7 @@ export function liveText(ledger: Ledger, nowMs: number): string {
   return [
     `${minutes}:${String(seconds).padStart(2, '0')}`,
     `functions ${parts.join(' ')}`,
-    `${formatMiB(ledger.relayedBytes())} MiB relayed`,
+    `${formatMiB(ledger.relayed().all)} MiB relayed`,
     `${formatDollars(ledger.bill(nowMs).dollars)} at Lambda's list price`,
   ].join(' · ')
 }

@@ -289,7 +289,7 @@ class RunningSession implements Session {
     if (relayBytes !== undefined)
       this.#relayResidentBytes = Math.max(this.#relayResidentBytes ?? 0, relayBytes)
     const stats = await this.#tunnel?.stats().catch(() => undefined)
-    if (stats !== undefined) this.ledger.driverTraffic(stats.peers)
+    if (stats !== undefined) this.ledger.traffic(DRIVER_ADDRESS, stats.peers)
   }
 
   #fail(error: AgentError): void {

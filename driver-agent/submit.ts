@@ -20,7 +20,7 @@ import { writeSummary } from './write-summary.ts'
 const DRAIN_MS = 30_000
 const END_MS = 8_000
 /** A larger matrix, or one of next to nothing, is in the JSON only. */
-const SHOWN_EXECUTORS = 10
+const SHOWN_MEMBERS = 11
 const SHOWN_BYTES = 1024 * 1024
 
 export const runSubmit: Run<SubmitOptions> = async (options, context) => {
@@ -47,8 +47,9 @@ export const runSubmit: Run<SubmitOptions> = async (options, context) => {
   live.stop()
   const summary = await session.close(noFunctionSeen(session, ending))
   for (const line of summaryLines(summary)) writeLine(line)
-  if (summary.relayedBytes >= SHOWN_BYTES && summary.executors.length <= SHOWN_EXECUTORS) {
-    for (const line of matrixLines(summary.matrix)) writeLine(line)
+  const { matrix } = summary
+  if (matrix !== undefined && summary.relayedBytes >= SHOWN_BYTES && matrix.names.length <= SHOWN_MEMBERS) {
+    for (const line of matrixLines(matrix)) writeLine(line)
   }
   await writeSummary(summary, options.summaryJson)
   return summary.exitCode

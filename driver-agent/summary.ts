@@ -5,7 +5,8 @@
  */
 import * as z from 'zod'
 import { DOLLARS_PER_GB_SECOND, formatDollars, lambdaMemoryMb } from './cost.ts'
-import type { Ledger, Matrix } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
+import type { Matrix } from './traffic-book.ts'
 
 const executorSummary = z.object({
   id: z.string(),
@@ -37,8 +38,8 @@ export const summarySchema = z.object({
   functionsStarted: z.number(),
   functionMs: z.number(),
   executors: z.array(executorSummary),
-  /** Bytes from row to column. */
-  matrix: z.object({ names: z.array(z.string()), bytes: z.array(z.array(z.number())) }),
+  /** Bytes from row to column. Absent with more than 255 executors. */
+  matrix: z.object({ names: z.array(z.string()), bytes: z.array(z.array(z.number())) }).optional(),
   relayedBytes: z.number(),
   /** Between executors only: shuffle, broadcast pieces, cached blocks. */
   relayedBetweenExecutorsBytes: z.number(),
@@ -86,6 +87,7 @@ export function summarize(
 ): Summary {
   const { driverResumes, ...rest } = circumstances
   const matrix = ledger.matrix()
+  const relayed = ledger.relayed()
   const bill = ledger.bill(nowMs)
   const uses = ledger.uses(nowMs)
   return {
@@ -111,9 +113,11 @@ export function summarize(
       shimResidentBytes: record.shimResidentBytes,
       resumes: record.resumes,
     })),
-    matrix: { names: [...matrix.names], bytes: matrix.bytes.map((row) => [...row]) },
-    relayedBytes: total(matrix.bytes),
-    relayedBetweenExecutorsBytes: total(matrix.bytes.slice(1).map((row) => row.slice(1))),
+    ...(matrix === undefined
+      ? {}
+      : { matrix: { names: [...matrix.names], bytes: matrix.bytes.map((row) => [...row]) } }),
+    relayedBytes: relayed.all,
+    relayedBetweenExecutorsBytes: relayed.betweenExecutors,
     resumes: driverResumes + ledger.executors.reduce((sum, record) => sum + record.resumes, 0),
     cost: { ...bill },
   }
@@ -177,8 +181,4 @@ export function matrixLines(matrix: Matrix): string[] {
 export function formatMiB(bytes: number): string {
   const mebibytes = bytes / (1024 * 1024)
   return mebibytes >= 100 ? mebibytes.toFixed(0) : mebibytes.toFixed(1)
-}
-
-function total(rows: readonly (readonly number[])[]): number {
-  return rows.flat().reduce((sum, bytes) => sum + bytes, 0)
 }

@@ -35,7 +35,7 @@ export const shimMessage = z.discriminatedUnion('is', [
   }),
   /** WARN and worse for the driver's stderr; `dropped` lines were over the cap. */
   z.object({ is: z.literal('log'), lines: z.array(z.string()), dropped: z.number() }),
-  /** Each 2 s while bytes move, and once at the end. */
+  /** Each 2 s while bytes move, less often with more than 100 peers, and once at the end. */
   z.object({
     is: z.literal('traffic'),
     peers: z.array(

@@ -123,7 +123,7 @@ wall time           ${(summary.wallMs / 1000).toFixed(1)} s
 relayed             ${formatMiB(summary.relayedBytes)} MiB, ${formatMiB(summary.relayedBetweenExecutorsBytes)} MiB of it between executors
 on Lambda           ${formatDollars(summary.cost.dollars)} at list price: ${summary.cost.gbSeconds.toFixed(1)} GB-s on ${summary.cost.architecture} and ${summary.cost.requests} requests, ${memory} MB of memory a function assumed (what the pods ask for); relays not counted
 
-${matrixLines(summary.matrix).join('\n')}
+${summary.matrix === undefined ? '' : matrixLines(summary.matrix).join('\n')}
 
 ${problem === undefined ? 'The answer is right: the same as computed without Spark.' : `WRONG: ${problem}`}`)
 }

@@ -40,10 +40,10 @@ describe('the ledger of a run', () => {
     const ledger = twoExecutors()
     const [one, two] = ledger.executors
     if (one === undefined || two === undefined) throw new Error('two were started')
-    one.traffic = [{ peer: '127.64.0.3', sentBytes: 10, receivedBytes: 7, streams: 1 }]
+    ledger.traffic(one.address, [{ peer: '127.64.0.3', sentBytes: 10, receivedBytes: 7, streams: 1 }])
     // The second was killed before its last report.
-    two.traffic = [{ peer: '127.64.0.2', sentBytes: 5, receivedBytes: 4, streams: 1 }]
-    ledger.driverTraffic([{ peer: '127.64.0.2', sentBytes: 3, receivedBytes: 2, streams: 1 }])
+    ledger.traffic(two.address, [{ peer: '127.64.0.2', sentBytes: 5, receivedBytes: 4, streams: 1 }])
+    ledger.traffic('127.64.0.1', [{ peer: '127.64.0.2', sentBytes: 3, receivedBytes: 2, streams: 1 }])
     expect(ledger.matrix()).toEqual({
       names: ['driver', '1', '2'],
       bytes: [
@@ -52,14 +52,39 @@ describe('the ledger of a run', () => {
         [0, 7, 0],
       ],
     })
-    expect(ledger.relayedBytes()).toBe(22)
+    expect(ledger.relayed()).toEqual({ all: 22, betweenExecutors: 17 })
   })
 
   it('leaves out what an address sent to itself', () => {
     const ledger = twoExecutors()
     const [one] = ledger.executors
-    if (one) one.traffic = [{ peer: one.address, sentBytes: 99, receivedBytes: 99, streams: 1 }]
-    expect(ledger.relayedBytes()).toBe(0)
+    if (one)
+      ledger.traffic(one.address, [{ peer: one.address, sentBytes: 99, receivedBytes: 99, streams: 1 }])
+    expect(ledger.relayed().all).toBe(0)
+  })
+
+  it('keeps sums only of thousands of executors, whose pairs would fill the memory', () => {
+    const ledger = new Ledger('127.64.0.1', 0)
+    const count = 5_000
+    const addressOf = (at: number): string => `127.64.${(at + 2) >> 8}.${(at + 2) & 255}`
+    for (let at = 0; at < count; at++) {
+      const address = addressOf(at)
+      const executorId = String(at + 1)
+      ledger.started({ address, pod: `exec-${at}`, executorId, sparkApplication: 'a', memoryBytes: MiB }, 0)
+      ledger.traffic(address, [
+        { peer: '127.64.0.1', sentBytes: 2, receivedBytes: 3, streams: 1 },
+        { peer: addressOf((at + 1) % count), sentBytes: 5, receivedBytes: 0, streams: 1 },
+        { peer: addressOf((at + count - 1) % count), sentBytes: 0, receivedBytes: 5, streams: 1 },
+      ])
+    }
+    const beganMs = performance.now()
+    expect(ledger.relayed()).toEqual({ all: 10 * count, betweenExecutors: 5 * count })
+    expect(performance.now() - beganMs).toBeLessThan(200) // a matrix took more than a second, and 800 MB
+    expect(ledger.matrix()).toBeUndefined()
+    const summary = summarize(ledger, { endedBy: 'spark', exitCode: 0 }, circumstances, 6_000)
+    expect(summarySchema.parse(JSON.parse(JSON.stringify(summary)))).toMatchObject({
+      relayedBytes: 10 * count,
+    })
   })
 
   it('bills functions that run up to now, and ended ones up to their end', () => {
@@ -91,7 +116,7 @@ describe('the summary of a run', () => {
     const ledger = twoExecutors()
     const [one] = ledger.executors
     if (one) {
-      one.traffic = [{ peer: '127.64.0.3', sentBytes: 3 * MiB, receivedBytes: 0, streams: 1 }]
+      ledger.traffic(one.address, [{ peer: '127.64.0.3', sentBytes: 3 * MiB, receivedBytes: 0, streams: 1 }])
       one.resumes = 4
     }
     const summary = summarize(ledger, { endedBy: 'spark', exitCode: 0 }, circumstances, 6_000)
