@@ -71,7 +71,7 @@ it('the thread for bulk streams gives way to the one for urgent streams, and not
   const own = getPriority()
   expect(new Set(threadPriorities())).toEqual(new Set([own]))
   await tunnel('127.64.0.2', { bulkThread: true })
-  expect(threadPriorities().filter((each) => each !== own)).toEqual([Math.min(19, own + 5)])
+  expect(threadPriorities().filter((each) => each !== own)).toEqual([Math.min(19, own + 8)])
 })
 
 describe.each([true, false])('a tunnel (bulk thread: %s)', (bulkThread) => {
