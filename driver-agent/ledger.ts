@@ -2,8 +2,9 @@
  * What a run did, written down as it happens: functions, their ends, bytes between
  * addresses. Pure bookkeeping; session.ts writes, live-line.ts and summary.ts read.
  */
+import type { PeerBytes } from '../relay/loopback/index.ts'
 import { type Bill, billOf, type FunctionUse } from './cost.ts'
-import { type Matrix, type Member, type PeerTraffic, type RelayedBytes, TrafficBook } from './traffic-book.ts'
+import { type Matrix, type Member, type RelayedBytes, TrafficBook } from './traffic-book.ts'
 
 /** `starting`: asked for. `running`: its executor has dialled the driver. `draining`: told to end. */
 export type Phase = 'starting' | 'running' | 'draining' | 'ended'
@@ -79,7 +80,7 @@ export class Ledger {
   }
 
   /** The tunnel at `address` has moved so much in all with each of its peers. */
-  traffic(address: string, peers: readonly PeerTraffic[]): void {
+  traffic(address: string, peers: readonly PeerBytes[]): void {
     this.#traffic.note(address, peers)
   }
 

@@ -4,13 +4,7 @@
  * addresses. An application that starts thousands of executors in its life has millions of
  * pairs: then only sums are kept. Pure bookkeeping. Used by ledger.ts.
  */
-
-export interface PeerTraffic {
-  readonly peer: string
-  readonly sentBytes: number
-  readonly receivedBytes: number
-  readonly streams: number
-}
+import type { PeerBytes } from '../relay/loopback/index.ts'
 
 /** Bytes from row to column; `names` and `bytes` have the same order. */
 export interface Matrix {
@@ -40,20 +34,20 @@ interface Told {
   receivedBytes: number
   toDriverBytes: number
   fromDriverBytes: number
-  peers: readonly PeerTraffic[]
+  peers: readonly PeerBytes[]
 }
 
 export class TrafficBook {
   readonly #driverAddress: string
+  /** Never shrinks. */
   readonly #told = new Map<string, Told>()
-  #knowsPairs = true
 
   constructor(driverAddress: string) {
     this.#driverAddress = driverAddress
   }
 
   /** `address` has moved so much in all with each of its peers. Figures only grow. */
-  note(address: string, peers: readonly PeerTraffic[]): void {
+  note(address: string, peers: readonly PeerBytes[]): void {
     const told: Told = { sentBytes: 0, receivedBytes: 0, toDriverBytes: 0, fromDriverBytes: 0, peers: [] }
     for (const { peer, sentBytes, receivedBytes } of peers) {
       if (peer === address) continue
@@ -65,9 +59,10 @@ export class TrafficBook {
         told.receivedBytes += receivedBytes
       }
     }
+    const knewPairs = this.#knowsPairs
     this.#told.set(address, told)
-    if (this.#told.size > MOST_PAIRED) this.#forgetPairs()
     if (this.#knowsPairs) told.peers = peers
+    else if (knewPairs) for (const each of this.#told.values()) each.peers = []
   }
 
   /** What crossed the relay, as far as it was told; where only sums are kept, a little less. */
@@ -113,10 +108,8 @@ export class TrafficBook {
     return { names: members.map(({ name }) => name), bytes }
   }
 
-  #forgetPairs(): void {
-    if (!this.#knowsPairs) return
-    this.#knowsPairs = false
-    for (const told of this.#told.values()) told.peers = []
+  get #knowsPairs(): boolean {
+    return this.#told.size <= MOST_PAIRED
   }
 }
 

@@ -21,7 +21,7 @@ export interface LinkOrder {
   readonly url: string
   /** `attach`: that relay is to be home. `visit`: only to open streams towards those at home there. */
   readonly mode: 'attach' | 'visit'
-  /** For the connection, and again for the handshake, ms. */
+  /** For the connection, and again for the handshake, ms; no more than the endpoint's own limit is given. */
   readonly limitMs: number
   /** The relay that must be found there; another one is left again. */
   readonly expected?: string
@@ -43,7 +43,7 @@ export class Dialler {
   readonly options: EndpointOptions
   readonly limits: EndpointLimits
   readonly #control: LinkEvents['control']
-  readonly #tuning: LinkTuning
+  readonly #tuning: Omit<LinkTuning, 'handshakeMs'>
   #counter = 0
   #isStopped = false
 
@@ -56,7 +56,6 @@ export class Dialler {
     this.#tuning = {
       keepaliveMs: limits.keepaliveMs,
       silenceMs: limits.silenceMs,
-      handshakeMs: limits.handshakeMs,
       quantumBytes: isUrgent ? 16 * 1024 : 256 * 1024,
       highWaterBytes: isUrgent ? 64 * 1024 : 512 * 1024,
     }
@@ -78,7 +77,8 @@ export class Dialler {
   }
 
   dial(order: LinkOrder): void {
-    const { url, limitMs } = order
+    const { url } = order
+    const limitMs = Math.min(order.limitMs, this.limits.handshakeMs)
     const { dialer, clock } = this.options
     const abort = new AbortController()
     const timer = clock.after(limitMs, () => abort.abort())

@@ -71,7 +71,8 @@ export class Home {
 
   /** Undefined: there is no home now. */
   get link(): Link | undefined {
-    if (this.#isServedByOld) return this.#leaving?.link
+    const old = this.#serving
+    if (old !== undefined) return old.link
     return this.#dial.is === 'up' ? this.#dial.link : undefined
   }
 
@@ -110,8 +111,9 @@ export class Home {
     this.#dial = { is: 'idle' }
   }
 
-  get #isServedByOld(): boolean {
-    return this.#leaving?.link.isUp === true
+  /** The home that wants us to go, as long as it works. */
+  get #serving(): Leaving | undefined {
+    return this.#leaving?.link.isUp ? this.#leaving : undefined
   }
 
   #becomeHomeless(): void {
@@ -129,7 +131,7 @@ export class Home {
     this.#dialler.dial({
       url,
       mode: 'attach',
-      limitMs: Math.min(this.#dialler.limits.handshakeMs, this.#limitMs),
+      limitMs: this.#limitMs,
       wishes: () => this.#wishes(),
       set: (to) => {
         if (number === this.#dials) this.#dial = to
@@ -154,7 +156,7 @@ export class Home {
       return url
     }
     const url = next()
-    const isLost = url === this.#lostUrl && (this.#failures < relays.length || this.#isServedByOld)
+    const isLost = url === this.#lostUrl && (this.#failures < relays.length || this.#serving !== undefined)
     return isLost && relays.length > 1 ? next() : url
   }
 
@@ -169,10 +171,11 @@ export class Home {
    * get another. Its grace runs, and where there is more room may be the relay that does not answer.
    */
   #wishes(): Pick<Hello, 'placed' | 'hasHome'> {
-    const isPressed = this.#lostUrl !== undefined && !this.#isServedByOld && this.#failures > 0
+    const hasHome = this.#serving !== undefined
+    const isPressed = this.#lostUrl !== undefined && !hasHome && this.#failures > 0
     return {
       ...(this.#placements > 0 || isPressed ? { placed: true } : {}),
-      ...(this.#isServedByOld ? { hasHome: true } : {}),
+      ...(hasHome ? { hasHome } : {}),
     }
   }
 
@@ -222,7 +225,7 @@ export class Home {
     if (this.#dialler.isStopped) return
     if (error.retry === 'never') return this.#fail(error)
     const { clock } = this.#dialler.options
-    const old = this.#leaving?.link.isUp ? this.#leaving : undefined
+    const old = this.#serving
     if (old?.mayStay) return this.#stay(old.link)
     const isUnhurried = old !== undefined && clock.now() > old.byMs
     const backoff = this.#dialler.backoff(this.#failures) * (isUnhurried ? UNHURRIED : 1)

@@ -98,7 +98,7 @@ export class Visits {
     this.#dialler.dial({
       url,
       mode: 'visit',
-      limitMs: Math.min(this.#dialler.limits.handshakeMs, this.#patienceFor(node)),
+      limitMs: this.#patienceFor(node),
       expected: node,
       set: (dial) => {
         visit.dial = dial

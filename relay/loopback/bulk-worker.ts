@@ -15,9 +15,9 @@ const say = (message: FromWorker): void => port.postMessage(message)
 
 /**
  * A heartbeat's hops go before blocks where all cores are busy. Beside 16 bulk streams on two cores a small
- * request took 2.4 ms at niceness 0 (p99 12.1), 0.65 at 5 (p99 7.5) and 0.52 at 8 (p99 5.6); at 10 it took 0.49,
- * and bulk began to lose (bench `rpc-bulk`, medians of 3 and 5, one relay process). A sixth of the weight of a
- * busy thread of the JVM is left: more than the tenth of a core that a shuffle needs.
+ * request took 2.4 ms at niceness 0 (p99 12.1), 0.65 at 5 (7.1), 0.22 at 8 (4.1) and 0.18 at 10 (3.5), where bulk
+ * moved 584 MiB/s instead of 661 (bench `rpc-bulk`, a relay process a class, medians of 3 to 5). A sixth of the
+ * weight of a busy thread of the JVM is left: more than the tenth of a core that a shuffle needs.
  */
 const NICENESS = 8
 const LAST_NICENESS = 19

@@ -82,13 +82,10 @@ export class SimDirectory implements Directory {
   }
   /** Without a draw: schedules that were found before it was asked replay as they were. */
   retiredUpTo(app: string, address: string): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#party.after(this.#latencyMs / 2, () => {
-        if (this.isReachable) this.#inner.retiredUpTo(app, address).then(resolve, reject)
-        else reject(new DirectoryError('unavailable', 'the directory is away'))
-        this.#party.clock.promiseSettled()
-      })
-    })
+    return this.#call(
+      () => this.#inner.retiredUpTo(app, address),
+      () => this.#latencyMs / 2,
+    )
   }
   announce(record: NodeRecord, ttlMs: number): void {
     if (this.isReachable) this.#inner.announce(record, ttlMs)
@@ -117,21 +114,21 @@ export class SimDirectory implements Directory {
     return this.#latencyMs === 0 ? 0 : this.#dice.next() * this.#latencyMs
   }
 
-  #call<T>(call: () => Promise<T>): Promise<T> {
+  #call<T>(call: () => Promise<T>, delay = (): number => this.#delay()): Promise<T> {
     const { clock } = this.#party
     if (this.#latencyMs === 0 && this.isReachable) {
       clock.promiseSettled()
       return call()
     }
     return new Promise<T>((resolve, reject) => {
-      clock.after(this.#delay(), () => {
+      clock.after(delay(), () => {
         const answer = this.isReachable
           ? call()
           : Promise.reject(new DirectoryError('unavailable', 'the directory is away'))
         clock.promiseSettled()
         answer.then(
-          (value) => this.#party.after(this.#delay(), () => this.#settle(() => resolve(value))),
-          (cause) => this.#party.after(this.#delay(), () => this.#settle(() => reject(cause))),
+          (value) => this.#party.after(delay(), () => this.#settle(() => resolve(value))),
+          (cause) => this.#party.after(delay(), () => this.#settle(() => reject(cause))),
         )
       })
     })
