@@ -28,12 +28,12 @@ function readOption(
 ): unknown {
   const name = environmentName(option)
   const fromEnvironment = environment[name]
-  if (given !== undefined) return checkTexts(option, given, (text) => `${option.flag} ${text}`)
+  if (given !== undefined) return checkTexts(option, given, (text) => `${option.flag} ${shown(text)}`)
   if (fromEnvironment !== undefined && fromEnvironment !== '') {
     const texts = option.repeatable
       ? fromEnvironment.split(',').map((text) => text.trim())
       : [fromEnvironment]
-    return checkTexts(option, texts, (text) => `${name}=${text}`)
+    return checkTexts(option, texts, (text) => `${name}=${shown(text)}`)
   }
   if (option.required) {
     throw new UsageError('absent', `${option.flag} is missing (${option.says}); it must be ${option.allowed}`)
@@ -48,6 +48,11 @@ function checkTexts(option: Option, texts: readonly string[], where: (text: stri
     throw new UsageError('value', `${where(text)}: must be ${option.allowed}`)
   })
   return option.repeatable ? values : values.at(-1)
+}
+
+/** A URL that is refused may be so for its password, unencoded: to the last `@` it is not repeated. */
+function shown(text: string): string {
+  return text.replace(/:\/\/.*@/s, '://[redacted]@')
 }
 
 /** Names in the environment that begin as ours do but mean nothing to any of `tables`: mostly typing mistakes. */

@@ -12,11 +12,14 @@ import type { AgentOptions } from '../cli/options/index.ts'
 import { AgentError } from './errors.ts'
 import { ancestors, formatOwners, ownerGone, parseOwners } from './owner.ts'
 import { prepare } from './prepare.ts'
-import { liveRunDirs, sendErrand } from './run-dir.ts'
+import { liveRunDirs, runDirBase, sendErrand } from './run-dir.ts'
 import { type Session, startSession } from './session.ts'
 import { type Ending, summaryLines } from './summary.ts'
 import { writeLine } from './write-line.ts'
 import { writeSummary } from './write-summary.ts'
+
+/** Exit code of a start that was interrupted, as of SIGINT. */
+const INTERRUPTED = 130
 
 /** What the process in the background sends to the one that prints. */
 interface Ready {
@@ -26,19 +29,32 @@ interface Ready {
 export const runAgent: Run<AgentOptions> = async (options, context) => {
   if (options.stop) return await stopAgents()
   if (options.printEnv) return await startInBackground(context)
+  // Whoever is to print our exports was interrupted: nobody would find us. The guardian removes what is there.
+  const abandoned = (): never => process.exit(INTERRUPTED)
+  if (process.send !== undefined) process.once('disconnect', abandoned)
+  const stop = Promise.withResolvers<void>()
   const session = await startSession({
     ...(await prepare(options, context)),
     options,
     sparkArguments: [],
     context,
     writeLine,
+    onErrand: () => stop.resolve(),
   })
-  const exports = exportLines(await agentEnvironment(session))
-  const script = join(session.dir, 'env.sh')
-  await writeFile(script, exports, { mode: 0o600 })
-  if (process.send === undefined) writeLine(`ready; in a shell: source ${script}`)
-  else process.send({ exports } satisfies Ready, () => process.disconnect())
-  const ending = await waitForEnd(session, options)
+  let over: Promise<Ending>
+  try {
+    const exports = exportLines(agentEnvironment(session))
+    const script = join(session.dir, 'env.sh')
+    await writeFile(script, exports, { mode: 0o600 })
+    process.off('disconnect', abandoned)
+    over = waitForEnd(session, options, stop.promise) // before anybody hears that we are ready, and may signal us
+    if (process.send === undefined) writeLine(`ready; in a shell: source ${script}`)
+    else process.send({ exports } satisfies Ready, () => process.connected && process.disconnect())
+  } catch (error) {
+    await session.close({ endedBy: 'agent', exitCode: 1 })
+    throw error
+  }
+  const ending = await over
   if (ending.reason !== undefined) writeLine(ending.reason)
   const summary = await session.close(ending)
   const { reason: _told, ...untold } = summary
@@ -48,12 +64,12 @@ export const runAgent: Run<AgentOptions> = async (options, context) => {
 }
 
 /** Until we cannot go on, or are told to end, or the shell that asked for us is gone. */
-function waitForEnd(session: Session, options: AgentOptions): Promise<Ending> {
+function waitForEnd(session: Session, options: AgentOptions, stop: Promise<void>): Promise<Ending> {
   const done: Ending = { endedBy: 'agent', exitCode: 0 }
   const over: Promise<Ending>[] = [
     session.failed.then((error) => ({ endedBy: 'agent', exitCode: error.exitCode, reason: error.message })),
+    stop.then(() => done),
     new Promise((resolve) => {
-      session.onErrand(() => resolve(done))
       for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
         // The second one does not wait: guardian and kernel end what is left.
         process.once(name, () => {
@@ -113,12 +129,15 @@ function startInBackground(context: CommandContext): Promise<number> {
 async function stopAgents(): Promise<number> {
   const dirs = await liveRunDirs()
   // A submit keeps its folder in the same place; it ends with its job, not by this.
-  await Promise.all(dirs.map((dir) => sendErrand(dir, 'stop').catch(() => {})))
+  const taken = await Promise.all(dirs.map((dir) => sendErrand(dir, 'stop').catch(() => false)))
+  const ended = taken.filter((isTaken) => isTaken).length
+  if (ended > 0) writeLine(`${ended} ${ended === 1 ? 'agent has' : 'agents have'} ended`)
+  else writeLine(`no agent of yours runs here (looked in ${runDirBase()}, which XDG_RUNTIME_DIR decides)`)
   return 0
 }
 
 /** Name → value; undefined: unset. */
-async function agentEnvironment(session: Session): Promise<Record<string, string | undefined>> {
+function agentEnvironment(session: Session): Record<string, string | undefined> {
   const confDir = join(session.dir, 'conf')
   copyConf(session.settings.confDir, confDir)
   const { sparkHome } = session
@@ -135,10 +154,14 @@ async function agentEnvironment(session: Session): Promise<Record<string, string
 /** The user's other files of SPARK_CONF_DIR (log4j2.properties, *-site.xml) belong to the driver too. */
 function copyConf(from: string | undefined, to: string): void {
   if (from === undefined) return
-  for (const name of readdirSync(from)) {
+  for (const name of listed(from)) {
     if (name === 'spark-defaults.conf' || name.endsWith('.template')) continue
-    if (statSync(join(from, name), { throwIfNoEntry: false })?.isFile())
+    if (!statSync(join(from, name), { throwIfNoEntry: false })?.isFile()) continue
+    try {
       copyFileSync(join(from, name), join(to, name))
+    } catch (error) {
+      writeLine(`${join(from, name)} is left out: ${(error as Error).message}`)
+    }
   }
 }
 

@@ -12,7 +12,6 @@ const exitCodes = {
   'tunnel-lost': 1,
   'start-failures': 1,
   'max-wall': 1,
-  'not-running': 1,
 } as const
 
 export type AgentFailure = keyof typeof exitCodes

@@ -4,10 +4,17 @@
  * session.ts.
  */
 import type { Logger } from 'pino'
-import { type AgentMessage, type ShimMessage, shimMessage } from '../executor-shim/control.ts'
+import {
+  type AgentMessage,
+  MAX_LIST,
+  MAX_TEXT,
+  type ShimMessage,
+  shimMessage,
+} from '../executor-shim/control.ts'
 import type { FunctionPayload } from '../executor-shim/payload.ts'
 import type { MessageChannel } from '../relay/loopback/tunnel-types.ts'
 import type { Ledger } from './ledger.ts'
+import { LogCap } from './log-cap.ts'
 import type { PodEvent, Pods, PodsOutput, StartRequest } from './pods/index.ts'
 import type { FunctionEnd, FunctionHandle, FunctionProvider } from './provider.ts'
 
@@ -42,8 +49,14 @@ interface Running {
   readonly executorId: string
   handle: FunctionHandle | undefined
   channel: MessageChannel | undefined
+  readonly logCap: LogCap
+  /** Words over its control streams that were none of ours. */
+  badWords: number
   killed: boolean
 }
+
+/** After so many words that are none, a control stream is closed, and no longer heard. */
+const MAX_BAD_WORDS = 100
 
 export class Functions implements PodsOutput {
   readonly #options: FunctionsOptions
@@ -75,6 +88,8 @@ export class Functions implements PodsOutput {
       executorId,
       handle: undefined,
       channel: undefined,
+      logCap: new LogCap(),
+      badWords: 0,
       killed: false,
     }
     this.#byUid.set(request.uid, running)
@@ -152,19 +167,39 @@ export class Functions implements PodsOutput {
       channel.close()
       return
     }
+    // A shim has one; job code, which may open others, would have them pile up here.
+    running.channel?.close()
     running.channel = channel
     channel.onMessage((message) => {
-      const read = shimMessage.safeParse(message)
-      if (read.success) this.#heard(running, read.data)
-      else
-        this.#options.logger.warn(
-          { peer, problem: read.error.message },
-          'a word of a shim was not understood',
-        )
+      if (running.channel !== channel) return
+      const problem = isTooLong(message) ? 'a list or a text in it is too long' : this.#take(running, message)
+      if (problem !== undefined) this.#misheard(running, channel, problem)
     })
     channel.onEnd(() => {
       if (running.channel === channel) running.channel = undefined
     })
+  }
+
+  /** Undefined: it was understood. */
+  #take(running: Running, message: unknown): string | undefined {
+    const read = shimMessage.safeParse(message)
+    if (!read.success) return read.error.issues[0]?.message.slice(0, 200) ?? 'no reason'
+    this.#heard(running, read.data)
+    return undefined
+  }
+
+  #misheard(running: Running, channel: MessageChannel, problem: string): void {
+    running.badWords += 1
+    const count = running.badWords
+    // One line, then at each doubling: whoever sends them decides how many come.
+    if ((count & (count - 1)) === 0)
+      this.#options.logger.warn(
+        { peer: running.address, count, problem },
+        'a word of a shim was not understood',
+      )
+    if (count < MAX_BAD_WORDS) return
+    running.channel = undefined
+    channel.close()
   }
 
   async #start(running: Running, request: StartRequest): Promise<void> {
@@ -188,7 +223,10 @@ export class Functions implements PodsOutput {
   #ended(running: Running, end: FunctionEnd): void {
     const { ledger, now, retire } = this.#options
     const record = ledger.executor(running.address)
-    if (record !== undefined && end.why === 'exited') record.exitCode = end.code
+    if (record !== undefined) {
+      record.peakBytes = end.peakBytes
+      if (end.why === 'exited') record.exitCode = end.code
+    }
     const how = end.why === 'exited' ? `exit code ${end.code}` : `${end.why}: ${end.detail}`
     this.#byUid.delete(running.uid)
     this.#byAddress.delete(running.address)
@@ -238,10 +276,16 @@ export class Functions implements PodsOutput {
   }
 
   #log(running: Running, lines: readonly string[], dropped: number): void {
-    for (const line of lines) this.#options.writeLine(`[executor ${running.executorId}] ${line}`)
-    if (dropped === 0) return
+    const { logCap, executorId } = running
+    const nowMs = this.#options.now()
+    for (const line of lines) {
+      if (logCap.passes(line, nowMs)) this.#options.writeLine(`[executor ${executorId}] ${line}`)
+      else this.#droppedLogLines += 1
+    }
     this.#droppedLogLines += dropped
-    this.#options.writeLine(`[executor ${running.executorId}] … ${dropped} more lines are in its log file`)
+    const untold = dropped + logCap.takeDropped()
+    if (untold > 0 && logCap.passes('', nowMs))
+      this.#options.writeLine(`[executor ${executorId}] … ${untold} more lines are in its log file`)
   }
 }
 
@@ -256,6 +300,16 @@ function withAttributes(env: Readonly<Record<string, string>>): Record<string, s
   if (env.SPARK_EXECUTOR_ID !== undefined)
     attributes.SPARK_EXECUTOR_ATTRIBUTE_EXECUTOR_ID = env.SPARK_EXECUTOR_ID
   return { ...attributes, ...env }
+}
+
+/** Checked before the schema, which says of each element what is wrong with it. */
+function isTooLong(message: unknown): boolean {
+  if (typeof message !== 'object' || message === null) return false
+  return Object.values(message).some(
+    (value) =>
+      (Array.isArray(value) && value.length > MAX_LIST) ||
+      (typeof value === 'string' && value.length > MAX_TEXT),
+  )
 }
 
 /** Reasons may carry the last lines of a JVM, which pods.ts logs in full. */

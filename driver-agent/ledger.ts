@@ -29,6 +29,8 @@ export interface ExecutorRecord {
   exitCode: number | undefined
   jvmMaxResidentBytes: number | undefined
   shimResidentBytes: number | undefined
+  /** Of the whole function, shim and Pythons among it; known at its end. */
+  peakBytes: number | undefined
   resumes: number
 }
 
@@ -65,6 +67,7 @@ export class Ledger {
       exitCode: undefined,
       jvmMaxResidentBytes: undefined,
       shimResidentBytes: undefined,
+      peakBytes: undefined,
       resumes: 0,
     }
     this.#executors.set(executor.address, record)

@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream'
+import { Crowd } from './crowd.ts'
 import { isSameSecret } from './same-secret.ts'
 
 /** A page shows at most the end of a log: a browser does not bear gigabytes. */
@@ -30,8 +31,11 @@ export interface LogServer {
  */
 export async function startLogServer(findLog: FindLog): Promise<LogServer> {
   const word = randomBytes(16).toString('hex')
-  const server = createServer((request, response) => void answer(request, response, word, findLog))
-  server.maxConnections = MOST_CONNECTIONS
+  const server = createServer((request, response) => {
+    if (isSameSecret(pathOf(request.url)[1] ?? '', word)) crowd.trust(request.socket)
+    void answer(request, response, word, findLog)
+  })
+  const crowd = new Crowd(server, MOST_CONNECTIONS)
   server.unref()
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

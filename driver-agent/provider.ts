@@ -11,7 +11,11 @@ import type { FunctionPayload } from '../executor-shim/payload.ts'
  * `timed-out`: lifetime over. `memory`: over its limit. `crashed`: killed or vanished.
  * `not-started`: the platform never ran it (throttle, missing program); `retryable` tells whether later may help.
  */
-export type FunctionEnd =
+export type FunctionEnd = HowItEnded & {
+  /** The most memory that it used at once, bytes, as far as the platform looked. */
+  readonly peakBytes?: number
+}
+type HowItEnded =
   | { readonly why: 'exited'; readonly code: number; readonly detail?: string }
   | { readonly why: 'stopped' | 'timed-out' | 'memory' | 'crashed'; readonly detail: string }
   | { readonly why: 'not-started'; readonly detail: string; readonly retryable: boolean }

@@ -20,10 +20,11 @@ const SETTLING_MS = 10_000
 /** What another process of the same user may ask a running agent. */
 export type Errand = 'stop'
 
+/** The answer of an agent that does its errand; its end follows. */
+const TAKEN = 'taken\n'
+
 export interface RunDir {
   readonly path: string
-  /** Called for each errand that comes over the folder's socket. Without a handler errands are refused. */
-  onErrand(handler: (errand: Errand) => void): void
   /** Removes the folder and all in it. */
   remove(): Promise<void>
 }
@@ -48,22 +49,24 @@ function canWrite(folder: string): boolean {
   }
 }
 
-/** Makes a folder (0700) below `base`, after removing those whose agent is gone. */
-export async function createRunDir(base: string = runDirBase()): Promise<RunDir> {
+/**
+ * Makes a folder (0700) below `base`, after removing those whose agent is gone. `onErrand` is called for
+ * each errand that comes over its socket, from its first moment on; without it errands are refused.
+ */
+export async function createRunDir(
+  onErrand?: (errand: Errand) => void,
+  base: string = runDirBase(),
+): Promise<RunDir> {
   await makePrivate(base)
   await removeLeftOvers(base)
   const path = join(base, `run-${randomBytes(6).toString('hex')}`)
   await mkdir(path, { mode: 0o700 })
-  let handler: ((errand: Errand) => void) | undefined
   const server = await listen(join(path, 'live.sock'), (errand) => {
-    handler?.(errand)
-    return handler !== undefined
+    onErrand?.(errand)
+    return onErrand !== undefined
   })
   return {
     path,
-    onErrand(wanted) {
-      handler = wanted
-    },
     async remove() {
       server.close()
       await rm(path, { recursive: true, force: true })
@@ -108,13 +111,19 @@ export async function liveRunDirs(base: string = runDirBase()): Promise<string[]
   return live
 }
 
-/** Hands `errand` to the agent of `path`, and resolves when that agent has closed the socket: it refused, or is gone. */
-export function sendErrand(path: string, errand: Errand): Promise<void> {
+/**
+ * Hands `errand` to the agent of `path`, and resolves when that agent has closed the socket: true, it took
+ * the errand and is gone; false, it refused.
+ */
+export function sendErrand(path: string, errand: Errand): Promise<boolean> {
   return new Promise((resolve, reject) => {
+    let said = ''
     const socket = createConnection(join(path, 'live.sock'), () => socket.write(`${errand}\n`))
     socket.once('error', reject)
-    socket.once('close', () => resolve())
-    socket.resume()
+    socket.once('close', () => resolve(said === TAKEN))
+    socket.on('data', (bytes) => {
+      said += bytes.toString('latin1')
+    })
   })
 }
 
@@ -155,8 +164,10 @@ function listen(path: string, handle: (errand: Errand) => boolean): Promise<Serv
       socket.on('error', () => {})
       socket.on('data', (bytes) => {
         line += bytes.toString('latin1')
-        const isTaken = line === 'stop\n' ? handle('stop') : line.length <= 16
-        if (!isTaken) socket.destroy()
+        if (line !== 'stop\n') {
+          if (line.length > 16) socket.destroy()
+        } else if (handle('stop')) socket.write(TAKEN)
+        else socket.destroy()
       })
     })
     server.once('error', reject)

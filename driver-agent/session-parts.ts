@@ -24,6 +24,7 @@ import { RUN_MARK } from './guardian.ts'
 import { type InnerRelay, startInnerRelay } from './inner-relay.ts'
 import { createLocalProvider } from './local/index.ts'
 import type { FunctionProvider } from './provider.ts'
+import type { Errand } from './run-dir.ts'
 import { type AppliedSettings, applySettings, readConfDir } from './settings/index.ts'
 import type { Signer } from './signer.ts'
 
@@ -45,6 +46,8 @@ export interface SessionOptions {
   readonly context: CommandContext
   /** A line for the user: executors' warnings, news of the run. */
   readonly writeLine: (line: string) => void
+  /** Another process of this user asks for something (`agent --stop`), maybe before the session has started. Absent: refused. */
+  readonly onErrand?: ((errand: Errand) => void) | undefined
 }
 
 export interface SessionPorts {

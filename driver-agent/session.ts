@@ -60,7 +60,6 @@ export interface Session {
   now(): number
   /** Whether Spark has asked the facade for anything. */
   hasBeenCalled(): boolean
-  onErrand: RunDir['onErrand']
   /** Ends everything in order and removes all files; keeps the logs when `ending` is no success. */
   close(ending: Ending): Promise<Summary>
 }
@@ -133,11 +132,9 @@ class RunningSession implements Session {
     return (this.#facade?.callsSeen().count ?? 0) > 0
   }
 
-  onErrand: RunDir['onErrand'] = (handler) => this.#runDir?.onErrand(handler)
-
   async start(): Promise<void> {
     const { options, writeLine } = this.#given
-    this.#runDir = await createRunDir()
+    this.#runDir = await createRunDir(this.#given.onErrand)
     this.#guardian = startGuardian(this.run, [this.dir, logsDirOf(this.dir)])
     const isForeign = options.relay.length > 0
     const secretFile = await secretFileFor(

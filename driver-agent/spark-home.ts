@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sparkVersionAt } from '../executor-shim/spark-version.ts'
 import { cacheDir } from './cache-dir.ts'
@@ -35,7 +35,8 @@ const downloadLimitMs = 30 * 60_000
  */
 export async function findSpark(sparkVersion: string, options: DownloadOptions): Promise<SparkInstallation> {
   const set = options.environment.SPARK_HOME
-  if (set !== undefined && set !== '') return { home: set, version: versionAt(set) }
+  // Whole: functions start in another folder than we.
+  if (set !== undefined && set !== '') return { home: resolve(set), version: versionAt(set) }
   return { home: await ensureSpark(sparkVersion, options), version: sparkVersion }
 }
 

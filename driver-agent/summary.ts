@@ -23,6 +23,10 @@ const executorSummary = z.object({
   exitCode: z.number().optional(),
   jvmMaxResidentBytes: z.number().optional(),
   shimResidentBytes: z.number().optional(),
+  /** Most that the whole function used at once, as far as its platform looked. */
+  peakBytes: z.number().optional(),
+  /** What its pod asks for, bytes. */
+  askedBytes: z.number(),
   resumes: z.number(),
 })
 
@@ -111,6 +115,8 @@ export function summarize(
       exitCode: record.exitCode,
       jvmMaxResidentBytes: record.jvmMaxResidentBytes,
       shimResidentBytes: record.shimResidentBytes,
+      peakBytes: record.peakBytes,
+      askedBytes: record.memoryBytes,
       resumes: record.resumes,
     })),
     ...(matrix === undefined
@@ -153,7 +159,23 @@ export function summaryLines(summary: Summary): string[] {
     `${formatMiB(summary.relayedBytes)} MiB relayed, ${formatMiB(summary.relayedBetweenExecutorsBytes)} MiB of it between executors${summary.resumes > 0 ? `, ${summary.resumes} streams resumed` : ''}`,
     `on Lambda at list price: ${formatDollars(cost.dollars)} (${cost.gbSeconds.toFixed(1)} GB-s at $${DOLLARS_PER_GB_SECOND[cost.architecture]} with ${memory.join(', ')} MB a function, ${cost.requests} requests; relays not counted)`,
   )
+  const fullest = fullestOf(summary)
+  if (fullest !== undefined)
+    lines.push(
+      `memory: executor ${fullest.id}, the fullest, used up to ${formatMiB(fullest.peakBytes)} MiB of the ${formatMiB(fullest.askedBytes)} MiB that its pod asks for`,
+    )
   return lines
+}
+
+/** The function that came closest to what its pod asks for: what to size others by. */
+function fullestOf({
+  executors,
+}: Summary): { id: string; peakBytes: number; askedBytes: number } | undefined {
+  return executors
+    .flatMap(({ id, peakBytes, askedBytes }) =>
+      peakBytes === undefined ? [] : [{ id, peakBytes, askedBytes, share: peakBytes / askedBytes }],
+    )
+    .sort((a, b) => b.share - a.share)[0]
 }
 
 /** The shuffle matrix as a table, MiB from row to column; names of executors that ended early are kept. */

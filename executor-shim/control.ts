@@ -8,6 +8,10 @@ import * as z from 'zod'
 /** Virtual port reserved for control streams; Spark never uses ports below 1024. */
 export const CONTROL_PORT = 1
 
+/** The longest list and the longest text of a message: what comes may be of job code and not of a shim. */
+export const MAX_LIST = 10_000
+export const MAX_TEXT = 64 * 1024
+
 export const shimMessage = z.discriminatedUnion('is', [
   /** First message. `sparkVersion` is the one that the function has. */
   z.object({

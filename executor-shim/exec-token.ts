@@ -33,6 +33,7 @@ export async function tokenSource(
   // Loaded when it signs: 10 MiB that a command with a token of its own does without.
   const { expiryIn, KeyRing, signToken } = await import('../relay/token/index.ts')
   const ring = await KeyRing.open({ file: secretFile, text: secretText }, log)
+  ring.signer(app) // whether a key covers the application is known now
   return () =>
     signToken(ring.signer(app), {
       app,

@@ -14,6 +14,7 @@ import { JvmLog } from './jvm-log.ts'
 import { type Deed, type Life, type LifeEvent, step } from './life.ts'
 import type { FunctionPayload } from './payload.ts'
 import { readPayload } from './payload-input.ts'
+import { removeTree } from './remove-tree.ts'
 import { sparkVersionAt } from './spark-version.ts'
 import { Uplink } from './uplink.ts'
 import { describeDisk, makeWorkDir, writeConfDir } from './work-dir.ts'
@@ -29,7 +30,7 @@ const LIFETIME_LEAD_MS = 2000
 
 /** What a shim needs of the command's options. */
 export interface ShimSettings {
-  /** Writable folder for the JVM's cwd, local dirs and temporary files. Default: a new folder under TMPDIR. */
+  /** Writable folder for the JVM's cwd, local dirs and temporary files. Default: a new folder under TMPDIR, removed at the end. */
   readonly workDir: string | undefined
   /** File that takes the JVM's stdout and stderr. Default: none, only the last lines are kept. */
   readonly executorLog: string | undefined
@@ -41,14 +42,21 @@ export interface ShimSettings {
 
 /** See runShim() in main.ts. */
 export async function liveAsShim(settings: ShimSettings, input: Readable, log: Logger): Promise<number> {
+  let ownFolder: string | undefined
   try {
     const { payload, parentGone } = await readPayload(input)
     const workDir = makeWorkDir(settings.workDir)
+    if (settings.workDir === undefined) ownFolder = workDir
     const shim = new Shim(payload, settings, workDir, log.child({ pod: payload.pod.name }))
     void parentGone.then(() => shim.feed({ is: 'end', cause: 'parent-gone', graceMs: 0 }))
     return await shim.live()
   } catch (error) {
     return complain(ShimError.from(error, 'environment'))
+  } finally {
+    // A function's /tmp outlives it: the next one that runs there would find its disk half full.
+    if (ownFolder !== undefined) {
+      await removeTree(ownFolder).catch((error) => log.warn({ err: error }, 'the work folder stays'))
+    }
   }
 }
 

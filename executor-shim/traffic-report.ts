@@ -10,6 +10,9 @@ type TrafficMessage = Extract<ShimMessage, { is: 'traffic' }>
  */
 const PEER_MS = 20
 
+/** Of those more are told of than an application has executors; the message stays below a third of what it may have. */
+const MAX_PEERS = 5_000
+
 export class TrafficReport {
   readonly #tunnel: Tunnel
   readonly #send: (message: TrafficMessage) => void
@@ -54,7 +57,7 @@ export class TrafficReport {
     this.#sentSum = sum
     this.#send({
       is: 'traffic',
-      peers: stats.peers.map(({ peer, sentBytes, receivedBytes, streams }) => ({
+      peers: busiest(stats.peers).map(({ peer, sentBytes, receivedBytes, streams }) => ({
         peer,
         sentBytes,
         receivedBytes,
@@ -65,6 +68,15 @@ export class TrafficReport {
     })
     return stats.peers.length
   }
+}
+
+/** A program that dials thousands of addresses that nobody has must not make a message that is too long to send. */
+function busiest(peers: TunnelStats['peers']): TunnelStats['peers'] {
+  const bytes = ({ sentBytes, receivedBytes }: TunnelStats['peers'][number]): number =>
+    sentBytes + receivedBytes
+  const spoken = peers.filter((peer) => bytes(peer) > 0)
+  if (spoken.length <= MAX_PEERS) return spoken
+  return spoken.sort((a, b) => bytes(b) - bytes(a)).slice(0, MAX_PEERS)
 }
 
 /** Every figure only grows, so an equal sum means that nothing moved. */

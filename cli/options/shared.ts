@@ -1,7 +1,7 @@
 /**
  * Options that several commands share. Used by the tables beside this file.
  */
-import { parseVirtualAddress } from '../../relay/token/virtual-address.ts'
+import { parseVirtualAddress } from '../../relay/wire/virtual-address.ts'
 import { bytes, choice, custom, duration, integer, path, repeated, text, url } from './kinds.ts'
 import type { OptionTable } from './option.ts'
 

@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Crowd } from '../crowd.ts'
 import { PodsError } from '../pods/index.ts'
 import { type Answer, failure, HttpError } from './answer.ts'
 import { carriesToken, readCall } from './request.ts'
@@ -30,6 +31,7 @@ export async function startFacade(options: FacadeOptions): Promise<Facade> {
 class RunningFacade implements Facade {
   readonly #options: FacadeOptions
   readonly #server: Server
+  readonly #crowd: Crowd
   #count = 0
   #lastAtMs: number | undefined
   #unauthorised = 0
@@ -46,8 +48,7 @@ class RunningFacade implements Facade {
       },
       (request, response) => void this.#handle(request, response),
     )
-    this.#server.maxConnections = MOST_CONNECTIONS
-    this.#server.on('drop', () => {
+    this.#crowd = new Crowd(this.#server, MOST_CONNECTIONS, () => {
       this.#dropped += 1
       if (isMilestone(this.#dropped)) {
         options.logger.warn(
@@ -109,6 +110,7 @@ class RunningFacade implements Facade {
     if (!carriesToken(request.headers.authorization, this.#options.token)) {
       return this.#refuseUnauthorised(request)
     }
+    this.#crowd.trust(request.socket)
     this.#count += 1
     this.#lastAtMs = this.#options.clock.now()
     // Answered with 200, a WebSocket client of fabric8 asks again without (SPARK.md). 4xx would end its watch.

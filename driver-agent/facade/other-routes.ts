@@ -15,7 +15,11 @@ export const otherKinds: Readonly<Record<string, string>> = {
 
 export async function createOther({ pods }: RouteContext, call: Call, kind: string): Promise<Answer> {
   if (kind === 'persistentvolumeclaims') {
-    return failure(422, 'Invalid', 'functions have no persistent volumes: use emptyDir volumes, or none')
+    return failure(
+      422,
+      'Invalid',
+      'functions have no persistent volumes: an executor has one disk, with its work folder and SPARK_LOCAL_DIRS',
+    )
   }
   const body = (await call.body()) as { metadata?: object } | null | undefined
   if (typeof body !== 'object' || body === null || typeof body.metadata !== 'object') {

@@ -94,10 +94,11 @@ export class LocalFunction implements FunctionHandle {
       if (this.#verdict !== undefined) this.#kill() // stop() came before there was a process
     })
     clearTimeout(lifetime)
-    start.sampler.remove(sampled)
+    const peakBytes = start.sampler.remove(sampled)
     await this.#untilGone()
     await Promise.race([this.#stderrClosed, after(STDERR_MS)])
-    return this.#verdict ?? endOf(code, signal, this.#isReady, this.#lastLines)
+    const end = this.#verdict ?? endOf(code, signal, this.#isReady, this.#lastLines)
+    return peakBytes === 0 ? end : { ...end, peakBytes }
   }
 
   #spawn(start: FunctionStart): ChildProcess {

@@ -41,6 +41,7 @@ function tryNamespaces(
   mode: NamespaceMode,
 ): Promise<{ readonly code: number | null; readonly stderr: string }> {
   const script = setupScript({
+    mode,
     mounts: [{ do: 'tmpfs', target: '/tmp', mode: '1777', bytes: 64 * 1024 }],
   })
   const { command, env } = setupCommand(script, ['true'])

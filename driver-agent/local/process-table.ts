@@ -54,20 +54,17 @@ export function parseStat(line: string, bytesAPage: number): ProcessRow | undefi
   }
 }
 
-/** `root` and all that descend from it. */
-export function treeOf(root: number, table: readonly ProcessRow[]): readonly ProcessRow[] {
-  const children = new Map<number, ProcessRow[]>()
-  const tree: ProcessRow[] = []
-  for (const row of table) {
-    if (row.pid === root) tree.push(row)
-    const siblings = children.get(row.parent)
-    if (siblings === undefined) children.set(row.parent, [row])
-    else siblings.push(row)
+/** Answers a process of `table` and all that descend from it. One index for any number of roots. */
+export function treesOf(table: readonly ProcessRow[]): (root: number) => readonly ProcessRow[] {
+  const rows = new Map(table.map((row) => [row.pid, row]))
+  const children = Map.groupBy(table, ({ parent }) => parent)
+  return (root) => {
+    const first = rows.get(root)
+    if (first === undefined) return []
+    const tree = [first]
+    for (const row of tree) tree.push(...(children.get(row.pid) ?? []))
+    return tree
   }
-  for (let index = 0; index < tree.length; index++) {
-    tree.push(...(children.get((tree[index] as ProcessRow).pid) ?? []))
-  }
-  return tree
 }
 
 /** Memory of `pid` with shared pages divided among those who share them; undefined where it cannot be read. */

@@ -4,16 +4,17 @@
  */
 import { chmodSync, mkdirSync, realpathSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Logger } from 'pino'
 import type { FunctionPayload } from '../../executor-shim/payload.ts'
+import { removeTree } from '../../executor-shim/remove-tree.ts'
 import { cacheDir } from '../cache-dir.ts'
 import { AgentError } from '../errors.ts'
 import type { FunctionHandle, FunctionProvider } from '../provider.ts'
 import { diesWithUs } from '../spawn.ts'
 import { functionEnvironment } from './environment.ts'
 import { LocalFunction, notStarted } from './function.ts'
-import { namespaceMode, unshareCommand } from './namespace.ts'
+import { type NamespaceMode, namespaceMode, unshareCommand } from './namespace.ts'
 import {
   commandFolders,
   isTooWide,
@@ -22,7 +23,6 @@ import {
   sharedFolders,
   socketPlace,
 } from './needed-paths.ts'
-import { removeTree } from './remove-tree.ts'
 import { makeRunFolder, removeLeftOvers } from './run-folder.ts'
 import { MemorySampler } from './sampler.ts'
 import { fds, setupCommand, setupScript } from './setup-script.ts'
@@ -95,11 +95,18 @@ export class LocalProvider implements FunctionProvider {
     }
     const workRoot = options.workRoot ?? join(tmpdir(), `spark-lambda-relay-${process.getuid?.() ?? 0}`)
     mkdirSync(options.logDir, { recursive: true, mode: 0o700 })
-    this.#options = options
+    // Whole paths: one that is not would be left in sight.
+    const whole = (paths: readonly string[] = []): string[] => paths.map((path) => resolve(path))
+    this.#options = { ...options, logDir: resolve(options.logDir), hide: whole(options.hide) }
     this.#doors = doors
     this.#runFolder = realpathSync(makeRunFolder(workRoot))
     this.#compileCache = makeCompileCache()
-    this.#remove(removeLeftOvers(workRoot))
+    const stays = (folder: string, error: Error): void =>
+      this.#options.logger.warn(
+        { folder, error: error.message },
+        'a work folder that an earlier run left cannot be removed',
+      )
+    this.#remove(removeLeftOvers(workRoot, stays))
   }
 
   start(payload: FunctionPayload): FunctionHandle {
@@ -108,9 +115,10 @@ export class LocalProvider implements FunctionProvider {
     const { logger, memorySlackBytes = SLACK_BYTES } = this.#options
     let started: LocalFunction
     try {
-      const { command, env } = this.#prepare(payload, folder)
+      const mode = namespaceMode()
+      const { command, env } = this.#prepare(payload, folder, mode)
       started = new LocalFunction(id, {
-        command: diesWithUs([...unshareCommand(namespaceMode()), ...command]),
+        command: diesWithUs([...unshareCommand(mode), ...command]),
         env: { ...this.#environment(), ...env },
         payload,
         logFile: logFileOf(this.#options.logDir, payload.pod.name),
@@ -140,7 +148,7 @@ export class LocalProvider implements FunctionProvider {
   }
 
   /** The function's folder on this machine becomes its /tmp; all else of the run is out of its sight. */
-  #prepare(payload: FunctionPayload, folder: string): ReturnType<typeof setupCommand> {
+  #prepare(payload: FunctionPayload, folder: string, mode: NamespaceMode): ReturnType<typeof setupCommand> {
     const { tmpBytes } = this.#options
     const marks = this.#marks(payload, folder)
     const stage = join(this.#runFolder, 'stage')
@@ -149,6 +157,7 @@ export class LocalProvider implements FunctionProvider {
     for (let index = 0; index < stagesOf(marks); index++)
       mkdirSync(join(stage, String(index)), { recursive: true })
     const script = setupScript({
+      mode,
       mounts: planMounts(marks, stage),
       ...(tmpBytes === undefined ? {} : { tmp: { on: folder, bytes: tmpBytes } }),
       ...(this.#doors.disableIpv6 === undefined ? {} : { disableIpv6: this.#doors.disableIpv6 }),

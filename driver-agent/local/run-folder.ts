@@ -13,9 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { removeTree } from '../../executor-shim/remove-tree.ts'
 import { AgentError } from '../errors.ts'
 import { processRow } from './process-table.ts'
-import { removeTree } from './remove-tree.ts'
 
 const PREFIX = 'local-'
 const MARKER = 'owner.json'
@@ -52,8 +52,11 @@ export function makeRunFolder(workRoot: string): string {
   }
 }
 
-/** Removes the run folders below `workRoot` whose owner is gone; how many. */
-export async function removeLeftOvers(workRoot: string): Promise<number> {
+/** Removes the run folders below `workRoot` whose owner is gone; how many. `stays`: one cannot be removed. */
+export async function removeLeftOvers(
+  workRoot: string,
+  stays: (folder: string, error: Error) => void = () => {},
+): Promise<number> {
   let removed = 0
   const here = thisProcess()
   for (const name of readdirSync(workRoot)) {
@@ -64,7 +67,7 @@ export async function removeLeftOvers(workRoot: string): Promise<number> {
       continue
     await removeTree(folder).then(
       () => removed++,
-      () => {}, // something below is not ours; the next start tries again
+      (error: Error) => stays(folder, error), // something below is not ours; the next start tries again
     )
   }
   return removed

@@ -2,6 +2,7 @@
  * The shell script that is process 1 of a function's namespaces: brings up loopback, hides
  * files, gives up privileges, and runs the shim. Pure text. Used by function.ts and probe.ts.
  */
+import type { NamespaceMode } from './namespace.ts'
 import type { Mount } from './visibility.ts'
 
 /** Exit code of a setup that failed; its last line on stderr says what. */
@@ -20,6 +21,8 @@ export interface Setup {
   readonly mounts: readonly Mount[]
   /** Size of a tmpfs that becomes the function's /tmp, mounted on the folder `on` before all else. */
   readonly tmp?: { readonly on: string; readonly bytes: number }
+  /** `root`: what is root inside is so outside, and owns the files by which the machine is set up. */
+  readonly mode: NamespaceMode
   /** Tests only: turns IPv6 off, as on a machine without it. */
   readonly disableIpv6?: boolean
 }
@@ -45,6 +48,7 @@ export function setupScript(setup: Setup): string {
       ? []
       : [mountLine({ do: 'tmpfs', target: setup.tmp.on, mode: '1777', bytes: setup.tmp.bytes })]),
     ...setup.mounts.map(mountLine),
+    ...(setup.mode === 'root' ? [machineReadOnly] : []),
     'cd /tmp || fail "the function has no /tmp"',
     'drop=$(command -v setpriv)',
     `[ -n "$drop" ] && drop="$drop --no-new-privs --inh-caps=-all --bounding-set=${bounding} --"`,
@@ -70,6 +74,21 @@ fcntl.ioctl(s,0x8914,struct.pack("16sh14x",b"lo",f|1))' 2>/dev/null && return
   fail "cannot bring up the loopback interface: install iproute2 (the program ip), perl or python3"
 }
 up`
+
+/**
+ * Without capabilities, root still owns /proc/sys and /sys: it could name a program that the kernel starts
+ * outside (core_pattern, uevent_helper, release_agent). In a user namespace they belong to nobody inside.
+ * Below /sys are mounts of their own (cgroup, debugfs), each with flags of its own.
+ */
+const machineReadOnly = `
+protect() { mount -o remount,bind,ro "$1" || fail "cannot make $1 read-only"; }
+for each in sys sysrq-trigger irq bus fs; do
+  [ -e "/proc/$each" ] || continue
+  mount --bind "/proc/$each" "/proc/$each" || fail "cannot make /proc/$each read-only"
+  protect "/proc/$each"
+done
+below_sys() { while read -r _ _ _ _ point _; do case $point in /sys|/sys/*) echo "$point";; esac; done; }
+for each in $(below_sys </proc/self/mountinfo); do protect "$each"; done`
 
 function mountLine(mount: Mount): string {
   const target = quote(mount.target)

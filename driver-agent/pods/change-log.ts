@@ -41,6 +41,7 @@ export class ChangeLog {
   readonly #live = new Map<string, Entry>()
   readonly #ended = new Map<string, Entry>()
   readonly #watches = new Set<Watch>()
+  #wasWatched = false
   #version = 0
 
   constructor(options: { clock: Clock; endedKept: number }) {
@@ -50,6 +51,11 @@ export class ChangeLog {
 
   get version(): string {
     return String(this.#version)
+  }
+
+  /** A driver watches its pods for as long as it lives: this one was watched, and is no more. */
+  get isAbandoned(): boolean {
+    return this.#wasWatched && this.#watches.size === 0
   }
 
   list(selector: PodSelector): PodObject[] {
@@ -118,6 +124,7 @@ export class ChangeLog {
     for (const event of this.#since(selector, resourceVersion)) tell(event)
     const watch: Watch = { selector, tell }
     this.#watches.add(watch)
+    this.#wasWatched = true
     return () => this.#watches.delete(watch)
   }
 

@@ -40,6 +40,8 @@ export class Lives {
   readonly #context: LivesContext
   readonly #slots: Slots
   readonly #addresses = new Addresses()
+  /** Executors that have reached the driver, and live. */
+  #working = 0
   /** Pods without a function, oldest first. */
   readonly #waiting = new Set<Pod>()
   /** Why no function is asked for any more. */
@@ -250,6 +252,9 @@ export class Lives {
   }
 
   #startFailed(message: string): void {
+    // As long as an executor works, others can start here: late ones are its driver's to judge. And a driver
+    // that was killed answers none: that says nothing of the next one's.
+    if (this.#working > 0 || this.#context.log.isAbandoned) return
     this.#slots.failed()
     if (!this.#slots.hopeless || this.#closedBecause !== undefined) return
     const sentence = `${this.#slots.hopelessAt} executors in a row did not start; the last one: ${message}`
@@ -282,6 +287,7 @@ export class Lives {
     // The deadline runs on through the steps of a start.
     if (from.is !== 'starting' || to.is !== 'starting') release(from)
     pod.state = to
+    this.#working += works(to) - works(from)
     if (status !== undefined) pod.object = this.#context.log.set({ ...pod.object, status })
     if (publicName(from) !== publicName(to)) this.#announce(pod, publicName(from))
   }
@@ -295,4 +301,8 @@ export class Lives {
   #after(delayMs: number, then: () => void) {
     return this.#context.options.clock.after(delayMs, () => this.#context.outbox.around(then))
   }
+}
+
+function works({ is }: PodState): number {
+  return is === 'running' || is === 'draining' ? 1 : 0
 }

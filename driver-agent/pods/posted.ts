@@ -19,6 +19,7 @@ const container = z.looseObject({
   image: z.string().nullish(),
   args: z.array(z.string()).nullish(),
   env: z.array(envEntry).nullish(),
+  envFrom: z.array(z.looseObject({})).nullish(),
   resources: z
     .looseObject({
       limits: z.record(z.string(), z.union([z.string(), z.number()])).nullish(),
@@ -42,6 +43,7 @@ const postedPod = z.looseObject({
   }),
   spec: z.looseObject({
     containers: z.array(container).min(1),
+    initContainers: z.array(z.unknown()).nullish(),
     volumes: z.array(z.looseObject({ name: z.string() })).nullish(),
   }),
 })
@@ -89,7 +91,12 @@ export function readPostedPod(body: unknown): PostedPod {
     env: chosen.env ?? [],
     memoryBytes: Math.ceil(memory ?? 0),
     cpus: cpus ?? 1,
-    unfit: findUnfit(chosen, spec.volumes ?? [], memory),
+    unfit:
+      findUnfit(chosen, memory) ??
+      findUnfitVolume(spec.volumes ?? []) ??
+      ((spec.initContainers ?? []).length === 0
+        ? undefined
+        : 'it has init containers, and a function runs one container only'),
   }
 }
 
@@ -100,8 +107,7 @@ function quantityOf({ resources }: Container, name: string): string | number | u
 const known = new Set(['memory', 'cpu', 'ephemeral-storage'])
 
 function findUnfit(
-  { name, resources, env }: Container,
-  volumes: readonly Record<string, unknown>[],
+  { name, resources, env, envFrom }: Container,
   memory: number | undefined,
 ): string | undefined {
   const odd = Object.keys({ ...resources?.limits, ...resources?.requests }).find((key) => !known.has(key))
@@ -109,13 +115,24 @@ function findUnfit(
   if (memory === undefined || memory <= 0) {
     return `its container ${name} has no memory limit or request, so the function cannot be sized`
   }
-  const claim = volumes.find((volume) => volume.persistentVolumeClaim !== undefined)
-  if (claim !== undefined) {
-    return `its volume ${String(claim.name)} is a persistent volume claim, and functions have none`
-  }
   const secret = env?.find(({ valueFrom }) => isNeeded(valueFrom, 'secretKeyRef', 'configMapKeyRef'))
   if (secret !== undefined) {
     return `its variable ${secret.name} comes from a secret or config map of a cluster, and there is none: use spark.executorEnv.${secret.name}`
+  }
+  if (envFrom?.some((source) => isNeeded(source, 'secretRef', 'configMapRef'))) {
+    return `its container ${name} takes variables from a secret or config map of a cluster (envFrom), and there is none: use spark.executorEnv.NAME`
+  }
+  return undefined
+}
+
+/** Spark's own volumes are of these kinds, and a function has a disk for them. */
+const ownDisk = new Set(['name', 'emptyDir', 'downwardAPI'])
+
+function findUnfitVolume(volumes: readonly Record<string, unknown>[]): string | undefined {
+  for (const volume of volumes) {
+    const kind = Object.keys(volume).find((key) => !ownDisk.has(key) && isNeeded(volume, key))
+    if (kind !== undefined)
+      return `its volume ${String(volume.name)} is of the kind ${kind}, and a function has its own disk only`
   }
   return undefined
 }

@@ -81,7 +81,7 @@ export interface PodsOptions {
   readonly maxExecutors: number
   /**
    * `spark.executor.instances` (0 under dynamic allocation): min(20, max(3, 2 × instances)) failed
-   * starts in a row, none registering in between, are taken as hopeless.
+   * starts in a row, while no executor works, are taken as hopeless.
    */
   readonly instances: number
   /** From the function being asked for to its first RPC stream, ms. Default 60,000. */

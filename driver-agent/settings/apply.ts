@@ -174,7 +174,8 @@ function driverEnvironment(env: SettingsInput['env']): Record<string, string | u
   return {
     NO_PROXY: noProxy,
     no_proxy: noProxy,
-    KUBECONFIG: '',
+    // An empty KUBECONFIG means ~/.kube/config to it, whose plugins it would run, and whose faults end the driver.
+    KUBERNETES_AUTH_TRYKUBECONFIG: 'false',
     // Each would outrank a setting that the network rests on.
     MASTER: undefined,
     SPARK_REMOTE: undefined,

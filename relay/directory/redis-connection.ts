@@ -7,6 +7,7 @@ import type { Clock, Timer } from '../time/clock.ts'
 import { DirectoryError, type NodeRecord } from './directory.ts'
 import { connectRedis, type RedisAccess, type RedisClient } from './redis-client.ts'
 import { beatScript, markScript, type Script } from './redis-scripts.ts'
+import { serversOf } from './redis-url.ts'
 
 /** Where it is told that Redis went and came back. */
 export interface RedisLog {
@@ -35,6 +36,8 @@ const BORN = 'slr:{fleet}:born'
 const MARKS = 16
 const BEAT_MS = 1_000
 const RETRY_MS = 250
+/** What ioredis says of a command when there is no connection: why there is none came as an event before. */
+const NO_CONNECTION = /^(Stream isn't writeable|Connection is closed|the connection was lost)/
 /** Answers of a server that cannot do its work now; any other refusal is about the command. */
 const NOT_NOW = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|MISCONF)/
 const REFUSES_US = /WRONGPASS|NOAUTH|NOPERM|DB index is out of range/
@@ -44,6 +47,7 @@ export class RedisConnection {
   readonly #log: RedisLog
   readonly #events: RedisEvents
   readonly #isCluster: boolean
+  readonly #servers: string
   readonly #client: RedisClient
   readonly #hints: RedisClient
   #isHearing = false
@@ -54,6 +58,8 @@ export class RedisConnection {
   #beatTimer: Timer | undefined
   #isBeating = false
   #lastFailure = 'not connected yet'
+  /** Why the last connection could not be made, or was lost. */
+  #connectFailure: string | undefined
   beats = 0
 
   constructor(access: RedisAccess, channel: string, clock: Clock, log: RedisLog, events: RedisEvents) {
@@ -61,6 +67,7 @@ export class RedisConnection {
     this.#log = log
     this.#events = events
     this.#isCluster = access.target.is === 'cluster'
+    this.#servers = serversOf(access.target)
     this.#state = { is: 'away', since: clock.now() }
     this.#emptySinceMs = clock.now()
     this.#client = connectRedis(access, 'commands')
@@ -102,7 +109,11 @@ export class RedisConnection {
         this.#clock.after(25, resolve)
       })
     }
-    if (!this.isUp) this.#log.warn({ detail: this.#lastFailure }, 'Redis cannot be reached; goes on trying')
+    if (!this.isUp)
+      this.#log.warn(
+        { redis: this.#servers, detail: this.#lastFailure },
+        'Redis cannot be reached; goes on trying',
+      )
     return undefined
   }
 
@@ -138,7 +149,7 @@ export class RedisConnection {
    * known already. Rejects with DirectoryError `unavailable`.
    */
   async ask<T>(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<T> {
-    if (this.#state.is !== 'up') throw new DirectoryError('unavailable', `Redis: ${this.#lastFailure}`)
+    if (this.#state.is !== 'up') throw unavailable(this.#lastFailure)
     try {
       return await this.#run<T>(script, keys, args)
     } catch (cause) {
@@ -146,7 +157,7 @@ export class RedisConnection {
       const isAboutCommand = name === 'ReplyError' && !NOT_NOW.test(message)
       // One node of a Cluster does not speak for the others.
       if (!this.#isCluster && !isAboutCommand) this.#fail(message, isTimeout(message))
-      throw new DirectoryError('unavailable', `Redis: ${message}`, { cause })
+      throw unavailable(message, cause)
     }
   }
 
@@ -157,7 +168,7 @@ export class RedisConnection {
       const sentAtMs = this.#clock.now()
       this.#born(sentAtMs, Number(await this.#run<string>(markScript, [BORN], [])))
     } catch (cause) {
-      throw new DirectoryError('unavailable', `Redis: ${(cause as Error).message}`, { cause })
+      throw unavailable((cause as Error).message, cause)
     }
   }
 
@@ -210,6 +221,7 @@ export class RedisConnection {
     this.#nodes = records.map((text) => JSON.parse(text) as NodeRecord)
     const wasAway = this.#state.is === 'away' ? this.#state : undefined
     this.#state = { is: 'up' }
+    this.#connectFailure = undefined
     this.#born(sentAtMs, Number(age))
     if (this.#isCluster) await this.#checkMarks().catch((error: unknown) => this.#note(error))
     if (wasAway === undefined) return
@@ -239,7 +251,7 @@ export class RedisConnection {
 
   /** `isHung`: it has our commands and does not answer; another connection may find another master. */
   #fail(detail: string, isHung = false): void {
-    this.#lastFailure = detail
+    this.#lastFailure = NO_CONNECTION.test(detail) ? (this.#connectFailure ?? detail) : detail
     if (this.#state.is === 'closed') return
     if (isHung && !this.#isCluster) {
       this.#client.disconnect(true)
@@ -248,13 +260,23 @@ export class RedisConnection {
     if (this.#state.is === 'away') return
     this.#state = { is: 'away', since: this.#clock.now() }
     this.#events.doubt()
-    this.#log.warn({ detail }, 'Redis does not answer')
+    this.#log.warn({ redis: this.#servers, detail: this.#lastFailure }, 'Redis does not answer')
     this.#beatLater(RETRY_MS)
   }
 
   #note(error: unknown): void {
-    if (error instanceof Error) this.#lastFailure = error.message
+    if (!(error instanceof Error)) return
+    const { code } = error as NodeJS.ErrnoException
+    this.#lastFailure = error.message || code || error.name
+    this.#connectFailure = this.#lastFailure
   }
+}
+
+/** Peers are told the sentence; where Redis is and what it said is for the log, as the cause. */
+function unavailable(detail: string, cause?: unknown): DirectoryError {
+  return new DirectoryError('unavailable', 'the directory does not answer now', {
+    cause: new Error(`Redis: ${detail}`, { cause }),
+  })
 }
 
 function isTimeout(message: string): boolean {

@@ -60,6 +60,11 @@ export function redactRedisUrl(text: string): string {
   return text.replace(/\/\/[^@/]*@/, '//')
 }
 
+/** Where a target's servers are, for logs: no user, no password. */
+export function serversOf({ nodes }: RedisTarget): string {
+  return nodes.map(({ host, port }) => `${host}:${port}`).join(', ')
+}
+
 function parseNode(text: string, defaultPort: number): RedisNode | undefined {
   const found = /^(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::(\d{1,5}))?$/.exec(text)
   if (found === null) return undefined

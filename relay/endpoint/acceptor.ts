@@ -55,7 +55,7 @@ export class Acceptor {
     link.noteRemoteLabel(label)
     const open = decodeIncoming(payload)
     const key = acceptedKey(open.from, open.incarnation, open.id)
-    if (this.#table.accepted.has(key) || this.#table.tombstones.has(key)) {
+    if (this.#table.accepted.has(key) || this.#table.tombstones.has(open.from, key)) {
       // A RESUME overtook it, over another relay: its opener has left this route.
       return link.sendSignal(FrameType.reset, label, resetReasons.lost)
     }
@@ -120,10 +120,10 @@ export class Acceptor {
       const stream = this.#table.accepted.get(key)
       if (stream === undefined) {
         const { tombstones } = this.#table
-        if (entry.port !== 0 && !tombstones.has(key)) {
+        if (entry.port !== 0 && !tombstones.has(resume.peer, key)) {
           const { peer: from, incarnation } = resume
           this.#arrive(link, entry.label, { ...entry, from, incarnation, owes: 'resumed' })
-        } else answers.push(forgottenEntry(entry, tombstones.wasClean(key)))
+        } else answers.push(forgottenEntry(entry, tombstones.wasClean(resume.peer, key)))
         continue
       }
       if (entry.generation <= stream.generation) {
@@ -132,11 +132,9 @@ export class Acceptor {
       }
       retireRoute(stream)
       stream.generation = entry.generation
-      stream.routeLive(link, entry.label)
-      link.bindLabel(entry.label, stream)
       if (stream.state.is === 'pending') {
         stream.owes = 'resumed'
-        goOnFrom(stream, entry)
+        goOnBy(link, stream, entry)
         continue
       }
       stream.owes = 'nothing'
@@ -144,11 +142,12 @@ export class Acceptor {
       live.push([stream, entry])
     }
     this.resumes += live.length
-    // Before any stream speaks on its new route, its opener must know where it stands.
+    // Before any stream speaks on its new route, its opener must know where it stands; and it has none
+    // before it knows itself: an old turn of it in the link's queue would come when another one speaks.
     if (answers.length > 0) {
       link.sendFrame(encodeResumed({ incarnation: this.#host.incarnation, entries: answers }))
     }
-    for (const [stream, entry] of live) goOnFrom(stream, entry)
+    for (const [stream, entry] of live) goOnBy(link, stream, entry)
   }
 
   /** Asks to be told when openers that left streams behind are given up. */
@@ -163,8 +162,13 @@ export class Acceptor {
   }
 }
 
-/** A stream that is still to be accepted has sent nothing: it only learns what its credit is now. */
-function goOnFrom(stream: Stream, { received, limit }: ResumeEntry): void {
+/**
+ * The stream has a new route, and goes on from what its opener has. One that is still to be accepted has
+ * sent nothing: it only learns what its credit is now.
+ */
+function goOnBy(link: Link, stream: Stream, { label, received, limit }: ResumeEntry): void {
+  stream.routeLive(link, label)
+  link.bindLabel(label, stream)
   try {
     if (stream.state.is === 'pending') stream.send_.resumeFrom(received, limit)
     else stream.resumed(received, limit)
@@ -174,8 +178,11 @@ function goOnFrom(stream: Stream, { received, limit }: ResumeEntry): void {
 }
 
 /** What still comes over the route that the stream has had is dropped. */
-function retireRoute({ route }: Stream): void {
-  if (route.is !== 'down' && route.is !== 'ended') route.link.closeLabel(route.label)
+function retireRoute(stream: Stream): void {
+  const { route } = stream
+  if (route.is === 'down' || route.is === 'ended') return
+  route.link.closeLabel(route.label)
+  stream.routeLost()
 }
 
 function liveEntry(stream: Stream, label: number): ResumedEntry {

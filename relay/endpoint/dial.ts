@@ -39,11 +39,16 @@ export interface LinkOrder {
   redirected(link: Link, moved: Moved): void
 }
 
+/** URLs whose last failure is remembered: those that were given, and a few that relays have named. */
+const MAX_FAILURES = 64
+
 export class Dialler {
   readonly options: EndpointOptions
   readonly limits: EndpointLimits
   readonly #control: LinkEvents['control']
   readonly #tuning: Omit<LinkTuning, 'handshakeMs'>
+  /** By URL: why the last link there did not come up. */
+  readonly #failures = new Map<string, string>()
   #counter = 0
   #isStopped = false
 
@@ -69,11 +74,30 @@ export class Dialler {
     this.#isStopped = true
   }
 
-  /** How long to wait after so many failures in a row, ms. */
-  backoff(failures: number): number {
+  /** How long to wait after so many failures in a row, `mostMs` at most, ms. */
+  backoff(failures: number, mostMs = Number.POSITIVE_INFINITY): number {
     const { minBackoffMs, maxBackoffMs } = this.limits
-    const most = Math.min(maxBackoffMs, minBackoffMs * 2 ** Math.min(failures, 20))
+    const most = Math.min(mostMs, maxBackoffMs, minBackoffMs * 2 ** Math.min(failures, 20))
     return most * (0.5 + this.options.random() / 2) // jitter: a thousand functions must not dial together
+  }
+
+  /** Of each URL whose last link did not come up: why. The latest new reason is the last. */
+  get failures(): ReadonlyMap<string, string> {
+    return this.#failures
+  }
+
+  #failed(order: LinkOrder, error: RelayError): void {
+    const { url } = order
+    // What we say of ourselves; of a relay's own word the code is told, too.
+    const reason = error.message.replace(/^internal: /, '')
+    if (this.#failures.get(url) !== reason) {
+      this.#failures.delete(url)
+      this.#failures.set(url, reason)
+      const [oldest] = this.#failures.keys()
+      if (this.#failures.size > MAX_FAILURES && oldest !== undefined) this.#failures.delete(oldest)
+      this.options.events.unreached?.(url, reason)
+    }
+    order.failed(error)
   }
 
   dial(order: LinkOrder): void {
@@ -101,12 +125,10 @@ export class Dialler {
       timer.cancel()
       if (this.#isStopped) return
       if (abort.signal.aborted) {
-        return order.failed(
-          new RelayError('timeout', `cannot reach ${url}: no connection within ${limitMs} ms`),
-        )
+        return this.#failed(order, new RelayError('timeout', `no connection within ${limitMs} ms`))
       }
       const detail = cause instanceof Error ? cause.message : String(cause)
-      order.failed(new RelayError('internal', `cannot reach ${url}: ${detail}`, { cause }))
+      this.#failed(order, new RelayError('internal', detail, { cause }))
     })
   }
 
@@ -133,10 +155,11 @@ export class Dialler {
           return link.close('goodbye', `looked for ${expected}`) // it started again: who was at home there is not
         }
         isUp = true
+        this.#failures.delete(order.url)
         order.set({ is: 'up', link })
         order.up(link)
       },
-      down: (link, error) => (isUp ? order.down(link, error) : order.failed(error)),
+      down: (link, error) => (isUp ? order.down(link, error) : this.#failed(order, error)),
       goAway: (link, leftMs) => order.goAway(link, leftMs),
       stay: (link) => order.stay(link),
       redirected: (link, moved) => order.redirected(link, moved),

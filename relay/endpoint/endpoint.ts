@@ -30,6 +30,8 @@ import type {
 /** starting: never attached yet. attached, detached: with and without a home link. closing: streams finish. over: nothing goes on. */
 export type EndpointState = 'starting' | 'attached' | 'detached' | 'closing' | 'over'
 
+/** How often what is over is forgotten, ms. */
+const SWEEP_MS = 1_000
 /** A stream that nothing came for in this time gives credit back to one that is starved, ms. */
 const IDLE_CREDIT_MS = 200
 
@@ -50,6 +52,9 @@ export class Endpoint implements StreamHost {
   #acksDue: Stream[] = []
   #ackTimer: Timer | undefined
   #sweepTimer: Timer | undefined
+  #sweptMs: number
+  /** Time in which this process ran until it last swept, ms. */
+  #sweptLivedMs = 0
   readonly #waiting = new Set<Stream>()
   #lastReclaimMs = -1_000
   readonly #peers = new Map<string, PeerTraffic>()
@@ -67,6 +72,7 @@ export class Endpoint implements StreamHost {
     this.credit = new CreditBudget(this.limits.receiveBudgetBytes)
     this.sendBudget = new SendBudget(this.limits.sendBudgetBytes, this.limits.floorBytes)
     this.#streams = new StreamTable(this.limits.tombstoneMs)
+    this.#sweptMs = options.clock.now()
     this.#homes = new Homes(options, this.limits, {
       linkUp: (link, isHome) => this.#linkUp(link, isHome),
       linkDown: (link, isHome, error) => this.#linkDown(link, isHome, error),
@@ -200,7 +206,7 @@ export class Endpoint implements StreamHost {
     if (stream.isOpener && stream.route.is === 'down') this.#opener.route([stream])
   }
   finished(stream: Stream): void {
-    this.#streams.bury(stream, this.now())
+    this.#streams.bury(stream, this.#livedMs)
     this.#waiting.delete(stream)
     this.roomFreed()
     if (this.#state === 'closing') this.#closeIfEmpty()
@@ -312,15 +318,22 @@ export class Endpoint implements StreamHost {
   // ---- time ----
 
   #sweepLater(): void {
-    this.#sweepTimer = this.#options.clock.after(1_000, () => {
+    this.#sweepTimer = this.#options.clock.after(SWEEP_MS, () => {
       this.#sweep()
       if (this.#state !== 'over') this.#sweepLater()
     })
   }
 
+  /** Time in which this process ran, ms: what came before it stood still is read after. */
+  get #livedMs(): number {
+    return this.#sweptLivedMs + Math.min(this.now() - this.#sweptMs, 2 * SWEEP_MS)
+  }
+
   #sweep(): void {
     const now = this.now()
-    this.#streams.tombstones.sweep(now)
+    this.#sweptLivedMs = this.#livedMs
+    this.#sweptMs = now
+    this.#streams.tombstones.sweep(this.#sweptLivedMs)
     this.#homes.sweep(now)
     for (const stream of this.#streams.opened.values()) {
       if (stream.state.is === 'pending' && now - stream.openedAtMs > this.limits.openTimeoutMs)

@@ -27,6 +27,8 @@ const NEXT_HOME_MS = 2_000
 const PARTING_MS = 1_000
 /** While an old home still serves us beyond the time that it gave, trying for a new one may be this much slower. */
 const UNHURRIED = 5
+/** Whoever has lost its home tries at least so often while its place is kept, however short that is. */
+const TRIES_IN_GRACE = 8
 /** Addresses whose end every new home is told; the oldest are forgotten first. */
 const MAX_RETIREMENTS = 4_096
 
@@ -55,6 +57,10 @@ export class Home {
   #placements = 0
   /** Where the home was that was lost last: the last place to try. */
   #lostUrl: string | undefined
+  /** Until when the relays keep our place, ms; 0: we have a home, or never had one. */
+  #keptUntilMs = 0
+  /** How long they do after a loss, ms, as the last home said. */
+  #graceMs = 0
   readonly #retirements: Buffer[] = []
 
   constructor(dialler: Dialler, events: HomeEvents) {
@@ -87,7 +93,7 @@ export class Home {
   retire(frame: Buffer): void {
     this.#retirements.push(frame)
     if (this.#retirements.length > MAX_RETIREMENTS) this.#retirements.shift()
-    if (this.#dial.is === 'up') this.#dial.link.sendFrame(frame)
+    this.link?.sendFrame(frame)
   }
 
   goodbye(): void {
@@ -118,9 +124,16 @@ export class Home {
 
   #becomeHomeless(): void {
     const { options, limits } = this.#dialler
+    if (this.#graceMs > 0) this.#keptUntilMs = options.clock.now() + this.#graceMs
     this.#homeless ??= options.clock.after(limits.noRelayMs, () => {
-      const tried = options.relays.join(', ')
-      this.#fail(new RelayError('timeout', `no relay was reached for ${limits.noRelayMs} ms; tried ${tried}`))
+      const { failures } = this.#dialler
+      const tried = [...failures].map(([url, reason]) => `${url} (${reason})`)
+      this.#fail(
+        new RelayError(
+          'timeout',
+          `no relay took this address for ${limits.noRelayMs / 1_000} s; tried ${(tried.length > 0 ? tried : options.relays).join(', ')}`,
+        ),
+      )
     })
   }
 
@@ -181,6 +194,7 @@ export class Home {
 
   #up(link: Link): void {
     this.#dial = { is: 'up', link }
+    if (link.state.is === 'up') this.#graceMs = link.state.welcome.graceMs
     this.#homeless?.cancel()
     this.#homeless = undefined
     this.#settle()
@@ -196,6 +210,7 @@ export class Home {
     this.#failures = 0
     this.#placements = 0
     this.#lostUrl = undefined
+    this.#keptUntilMs = 0
   }
 
   /** The old relay sends those who opened streams to us to our new home, and ends the link. If not, we do. */
@@ -228,7 +243,8 @@ export class Home {
     const old = this.#serving
     if (old?.mayStay) return this.#stay(old.link)
     const isUnhurried = old !== undefined && clock.now() > old.byMs
-    const backoff = this.#dialler.backoff(this.#failures) * (isUnhurried ? UNHURRIED : 1)
+    const most = clock.now() < this.#keptUntilMs ? this.#graceMs / TRIES_IN_GRACE : undefined
+    const backoff = this.#dialler.backoff(this.#failures, most) * (isUnhurried ? UNHURRIED : 1)
     const wait = error.retry === 'at-once' && this.#failures === 0 ? 0 : backoff
     this.#failures += 1
     const timer = clock.after(wait, () => this.#dialNext())
@@ -257,6 +273,7 @@ export class Home {
     if (this.#dialler.isStopped) return
     this.#becomeHomeless()
     this.#events.down(link, true, error)
+    if (error.retry === 'never') return this.#fail(error)
     if (this.#dial.is !== 'waiting') return
     this.#dial.timer.cancel()
     this.#failures = 0

@@ -43,7 +43,10 @@ export class SendHalf {
   /** Highest offset ever sent. Below it, bytes may still lie in the queue of an older link. */
   #touchedTo = 0
   #limit: number
+  /** On the route of now. */
   #finSent = false
+  /** On whichever route. */
+  #finWasSent = false
   readonly #part: Part
 
   /** `limit`: credit to begin with, an absolute offset. */
@@ -118,6 +121,7 @@ export class SendHalf {
   /** The FIN went out. */
   markFinSent(): void {
     this.#finSent = true
+    this.#finWasSent = true
   }
 
   /** The peer has everything below `offset`. Returns the bytes let go. Throws `violation` for bytes never sent. */
@@ -136,10 +140,14 @@ export class SendHalf {
     return offset - before
   }
 
-  /** The peer has the FIN, and with it every byte. Returns the bytes let go. Throws `violation` when none was sent. */
+  /**
+   * The peer has the FIN, and with it every byte. It may have come over an older route, and be confirmed
+   * again on a new one before it could be sent there. Returns the bytes let go. Throws `violation` when
+   * none was sent.
+   */
   finAcked(offset: number): number {
-    if (!this.#finSent || offset !== this.#writtenTo)
-      throw violation(`FIN_ACK at ${offset}, FIN sent: ${this.#finSent}`)
+    if (!this.#finWasSent || offset !== this.#writtenTo)
+      throw violation(`FIN_ACK at ${offset}, FIN sent: ${this.#finWasSent}`)
     const released = this.ackTo(offset)
     this.#state = 'ended'
     return released

@@ -25,7 +25,7 @@ export class StreamTable {
     yield* this.accepted.values()
   }
 
-  /** The stream is over. */
+  /** The stream is over. `nowMs`: by the clock that tombstones are swept by. */
   bury(stream: Stream, nowMs: number): void {
     if (stream.isOpener) {
       this.opened.delete(stream.id)
@@ -33,7 +33,7 @@ export class StreamTable {
     }
     const key = acceptedKey(stream.peer, stream.peerIncarnation, stream.id)
     this.accepted.delete(key)
-    this.tombstones.add(key, stream.endedCleanly, nowMs)
+    this.tombstones.add(stream.peer, key, stream.endedCleanly, nowMs)
   }
 }
 

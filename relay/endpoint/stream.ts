@@ -423,7 +423,7 @@ export class Stream implements StreamHandle {
     this.route = { is: 'ended' }
     this.endedCleanly = reason === undefined && !wasResetting
     if (reason !== undefined) {
-      this.#host.countReset(reason)
+      if (!wasResetting) this.#host.countReset(reason) // else it was, when it began
       local?.reset(reason)
     } else local?.closed()
     this.#host.finished(this)

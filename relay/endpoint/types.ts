@@ -83,6 +83,11 @@ export interface EndpointEvents {
   attached(info: { readonly url: string; readonly node: string; readonly resumed: number }): void
   /** The home link was lost; streams wait. */
   detached(reason: string): void
+  /**
+   * A relay could not be reached, or did not take us, for another reason than the last time there. Trying
+   * goes on. Absent: nobody wants to know.
+   */
+  unreached?(url: string, reason: string): void
   /** It is over: refused for good, or no relay for the time-out. All streams were reset. */
   failed(error: RelayError): void
 }

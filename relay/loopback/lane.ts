@@ -28,6 +28,12 @@ import { type Listeners, listenWildcard } from './wildcard.ts'
 /** Virtual port of control streams: handled here, never dialled. */
 export const CONTROL_PORT = 1
 
+/**
+ * Control streams that one peer may have open here: one, and a second while the first ends. An end that
+ * a peer does not answer leaves a stream half open, so more would pile up at whoever asks for them.
+ */
+const MOST_CONTROLS_OF_A_PEER = 2
+
 /** Plain data: it travels to the worker thread. */
 export interface LaneOptions {
   readonly class: TrafficClass
@@ -121,6 +127,8 @@ export class LocalLane implements Lane {
   readonly #crowdedPool: SlabPool
   readonly #sides = new Set<SocketSide>()
   readonly #channels = new Set<StreamChannel>()
+  /** Control streams that peers have opened, a count each. */
+  readonly #controls = new Map<string, number>()
   #listeners: Listeners | undefined
   #perPeer: PerPeerListeners | undefined
   #isClosing = false
@@ -151,6 +159,8 @@ export class LocalLane implements Lane {
       incoming: (stream) => this.#handleIncoming(stream),
       attached: (info) => events.attached(info),
       detached: (reason) => events.detached(reason),
+      unreached: (relay, reason) =>
+        this.#log.warn({ class: options.class, relay, reason }, 'this relay is not reached; trying goes on'),
       failed: ({ code, message }) => events.failed({ code, message }),
     })
   }
@@ -197,8 +207,11 @@ export class LocalLane implements Lane {
     return this.#sides.size < FEW_SIDES ? this.#pool : this.#crowdedPool
   }
 
-  #channel(peer: string): StreamChannel {
-    const channel = new StreamChannel(peer, () => this.#channels.delete(channel))
+  #channel(peer: string, onOver: () => void = () => {}): StreamChannel {
+    const channel = new StreamChannel(peer, () => {
+      this.#channels.delete(channel)
+      onOver()
+    })
     this.#channels.add(channel)
     return channel
   }
@@ -241,8 +254,21 @@ export class LocalLane implements Lane {
       stream.reject('forbidden')
       return
     }
-    const channel = this.#channel(stream.peer)
+    const { peer } = stream
+    const open = this.#controls.get(peer) ?? 0
+    if (open >= MOST_CONTROLS_OF_A_PEER) {
+      stream.reject('overloaded')
+      return
+    }
+    this.#controls.set(peer, open + 1)
+    const channel = this.#channel(peer, () => this.#forgetControl(peer))
     channel.bind(stream.accept(channel), true)
-    control(stream.peer, channel)
+    control(peer, channel)
+  }
+
+  #forgetControl(peer: string): void {
+    const left = (this.#controls.get(peer) ?? 0) - 1
+    if (left > 0) this.#controls.set(peer, left)
+    else this.#controls.delete(peer)
   }
 }

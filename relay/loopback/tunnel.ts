@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import { endpointBounds } from '../endpoint/index.ts'
 import type { EndpointLimits } from '../endpoint/types.ts'
+import { caOf } from '../pipe/dial-error.ts'
 import { closeReasons } from '../wire/index.ts'
 import { hasIpv6Loopback, isLoopbackOnly, isVirtualAddress } from './address.ts'
 import { BulkThread } from './bulk-thread.ts'
@@ -175,23 +176,33 @@ class TwoLaneTunnel implements Tunnel {
   }
 }
 
+const NOT_OUR_KEY =
+  '; the key that signed its token must be one of the relay’s: compare --secret-file, or what --token-file was signed by'
+
 /** What a lane's failure is to those who started the tunnel. Pure. */
 function tunnelError({ code, message }: LaneFailure): TunnelError {
-  if (code === 'timeout') return new TunnelError('no-relay', `${message}; is a relay running there?`)
+  const sentence = message.replace(`${code}: `, '')
+  if (code === 'timeout') return new TunnelError('no-relay', sentence)
   const isFinal = closeReasons[code].retry === 'never'
   return new TunnelError(
     isFinal ? 'refused' : 'internal',
-    `the relay refused this address for good (${message})`,
+    `the relay refused this address for good (${message})${code === 'unauthorized' ? NOT_OUR_KEY : ''}`,
   )
 }
 
 /** Throws TunnelError `usage`. The command line has checked already; other callers have not. */
-function assertOptions({ address, relays, dials, serves, endpoint = {} }: TunnelOptions): void {
+function assertOptions({ address, relays, dials, serves, tlsCaFile, endpoint = {} }: TunnelOptions): void {
   const assert = (isGood: boolean, sentence: string): void => {
     if (!isGood) throw new TunnelError('usage', sentence)
   }
   assert(isVirtualAddress(address), `${address} is no virtual address: must lie in 127.64.0.0/10`)
   assert(relays.length > 0, 'no relay was named: at least one URL is needed')
+  try {
+    // Read again at every dial; a wrong name must not look like a relay that is away.
+    caOf({ ...(tlsCaFile === undefined ? {} : { tlsCaFile }) })
+  } catch (cause) {
+    throw new TunnelError('usage', (cause as Error).message, { cause })
+  }
   for (const { port } of [...dials, ...serves]) {
     assert(Number.isInteger(port) && port >= 1 && port <= 65_535, `${port} is no port: must be 1 to 65535`)
     assert(port !== CONTROL_PORT, `port ${CONTROL_PORT} is reserved for control streams: choose another`)

@@ -32,8 +32,19 @@ export function dialErrorOf(name: string, error: NodeJS.ErrnoException, isSecure
     : isSecure && isTlsFault(error)
       ? 'tls'
       : 'network'
-  return new DialError(code, `${name}: ${error.message || error.code}`, { cause: error })
+  const hint = CA_CODES.has(error.code ?? '') ? NAME_THE_CA : ''
+  return new DialError(code, `${name}: ${error.message || error.code}${hint}`, { cause: error })
 }
+
+/** OpenSSL does not know who signed the certificate. */
+const CA_CODES = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
+const NAME_THE_CA = '; name the CA that signed its certificate with --tls-ca'
 
 /** Certificates and handshakes have codes of OpenSSL's; the network's are of the E… kind. */
 function isTlsFault(error: NodeJS.ErrnoException): boolean {

@@ -6,10 +6,13 @@ import type { IncomingMessage } from 'node:http'
 import { WebSocket } from 'ws'
 import type { PipeDialerOptions, WebUrl } from './dial.ts'
 import { caOf, dialErrorOf } from './dial-error.ts'
-import type { Pipe } from './pipe.ts'
 import { MAX_PAYLOAD_BYTES, WebSocketPipe, zeroMask } from './websocket-pipe.ts'
 
-export function dialWebSocket(url: WebUrl, options: PipeDialerOptions, signal: AbortSignal): Promise<Pipe> {
+export function dialWebSocket(
+  url: WebUrl,
+  options: PipeDialerOptions,
+  signal: AbortSignal,
+): Promise<WebSocketPipe> {
   const isSecure = url.is === 'wss'
   const webSocket = new WebSocket(url.url, {
     perMessageDeflate: false,

@@ -4,10 +4,9 @@
  */
 import net from 'node:net'
 import type tls from 'node:tls'
-import type { PipeDialer } from '../endpoint/types.ts'
 import { ALPN, PREAMBLE } from '../wire/header.ts'
 import { caOf, DialError, dialErrorOf } from './dial-error.ts'
-import type { Pipe } from './pipe.ts'
+import type { Pausable, Pipe } from './pipe.ts'
 import { SlabPool } from './slab.ts'
 import { SocketPipe } from './socket-pipe.ts'
 import { type OnRead, readDialled } from './socket-reader.ts'
@@ -26,6 +25,12 @@ export interface PipeDialerOptions {
 }
 
 export { DialError } from './dial-error.ts'
+
+/** A PipeDialer of relay/endpoint. */
+export interface SocketDialer {
+  /** See PipeDialer. */
+  dial(url: string, signal: AbortSignal): Promise<Pipe & Pausable>
+}
 
 /** Where a URL leads. */
 export type RelayUrl = NativeUrl | WebUrl
@@ -66,7 +71,7 @@ function sameForAll(url: RelayUrl): string {
   return url.is === 'unix' ? url.path : `${url.is} ${url.host} ${url.port}`
 }
 
-export function createPipeDialer(options: PipeDialerOptions = {}): PipeDialer {
+export function createPipeDialer(options: PipeDialerOptions = {}): SocketDialer {
   const pool = options.pool ?? new SlabPool(256 * 1024, 8)
   const detours = new Map(
     Object.entries(options.detours ?? {}).map(([from, to]) => [sameForAll(parseRelayUrl(from)), to]),
@@ -95,7 +100,7 @@ function dialNative(
   pool: SlabPool,
   options: PipeDialerOptions,
   signal: AbortSignal,
-): Promise<Pipe> {
+): Promise<SocketPipe> {
   const name = url.is === 'unix' ? `unix ${url.path}` : `${url.is} ${url.host}:${url.port}`
   const ca = url.is === 'tls' ? caOf(options) : {}
   const pipe = new SocketPipe({

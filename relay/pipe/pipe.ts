@@ -53,3 +53,13 @@ export interface Pipe {
   /** Ends now. What is queued is lost. */
   destroy(): void
 }
+
+/**
+ * What a pipe over a socket can do besides. Links never ask for it, as credit bounds what may come to them; who
+ * carries a link on to another socket does.
+ */
+export interface Pausable {
+  /** Delivers nothing more until resume(), but for a message that was read in part; the sender waits in the end. */
+  pause(): void
+  resume(): void
+}

@@ -3,7 +3,7 @@
  */
 import type { Socket } from 'node:net'
 import type { TrafficClass } from '../wire/control.ts'
-import type { Pipe, PipeEvents } from './pipe.ts'
+import type { Pausable, Pipe, PipeEvents } from './pipe.ts'
 import { Slab } from './slab.ts'
 import type { ReadSocket, SocketReader, SocketReaderOptions } from './socket-reader.ts'
 import { isWorthCopying, WriteLedger } from './write-ledger.ts'
@@ -30,7 +30,7 @@ type State = 'idle' | 'open' | 'ending' | 'over'
 /** What keeps writes back. `soon`: the end of the turn. `corked`: the owner. Both cork the socket, once. */
 type Gathering = 'no' | 'soon' | 'corked'
 
-export class SocketPipe implements Pipe {
+export class SocketPipe implements Pipe, Pausable {
   readonly name: string
   /** For who made the pipe: to wait for the connection. */
   readonly socket: Socket
@@ -152,6 +152,14 @@ export class SocketPipe implements Pipe {
     const tell = this.#onEstablished
     this.#onEstablished = undefined
     tell?.(trafficClass)
+  }
+
+  pause(): void {
+    if (this.#state === 'open') this.#reader.pause()
+  }
+
+  resume(): void {
+    if (this.#state === 'open') this.#reader.resume()
   }
 
   end(): void {

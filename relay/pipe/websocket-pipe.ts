@@ -6,7 +6,7 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { TrafficClass } from '../wire/control.ts'
-import type { Pipe, PipeEvents } from './pipe.ts'
+import type { Pausable, Pipe, PipeEvents } from './pipe.ts'
 import { Slab } from './slab.ts'
 import { isWorthCopying, WriteLedger } from './write-ledger.ts'
 
@@ -32,7 +32,7 @@ export interface WebSocketPipeOptions {
 
 type State = 'idle' | 'open' | 'ending' | 'over'
 
-export class WebSocketPipe implements Pipe {
+export class WebSocketPipe implements Pipe, Pausable {
   readonly name: string
   readonly #webSocket: WebSocket
   readonly #socket: Duplex
@@ -135,6 +135,14 @@ export class WebSocketPipe implements Pipe {
     tell?.(trafficClass)
   }
 
+  pause(): void {
+    if (this.#state === 'open') this.#webSocket.pause()
+  }
+
+  resume(): void {
+    if (this.#state === 'open') this.#webSocket.resume()
+  }
+
   end(): void {
     if (this.#state === 'ending' || this.#state === 'over') return
     this.#state = 'ending'
@@ -166,7 +174,12 @@ export class WebSocketPipe implements Pipe {
     this.#send(message, undefined)
   }
 
+  /**
+   * Once a peer closes, ws writes nothing any more and calls back at once, before the writes that wait in
+   * the socket: their slabs would be given back, filled for others, and sent. So the pipe ends.
+   */
   #send(message: Uint8Array, slab: Slab | undefined): void {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return this.#webSocket.terminate()
     this.#ledger.push(slab)
     this.#webSocket.send(message, sendOptions, this.#handleWritten)
   }

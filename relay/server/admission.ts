@@ -83,15 +83,21 @@ export class Admission {
     }
     if (link.state.is !== 'verifying') return
     const settlingMs = this.#context.limits.leaseMs * SETTLING_PART
-    if (hello.hasHome === true && this.#context.clock.now() - this.#context.returnedMs < settlingMs)
+    if (hello.hasHome === true && this.#context.clock.now() - this.#context.returnedMs < settlingMs) {
+      this.#context.metrics.directoryFailures += 1
       throw new RelayError('internal', 'the directory is just back: stay for now')
+    }
     const isPlaced = hello.placed === true
     const isReturning = hello.hasHome !== true && this.#isReturning(who)
     const hasTriedElsewhere = isReturning && isPlaced
     if (hello.mode === 'attach' && !hasTriedElsewhere && this.#place(link, who, isPlaced)) return
     if (this.#context.state !== 'serving' && !isReturning)
       throw new RelayError('draining', 'this relay is leaving')
-    if (this.#isFull) throw new RelayError('overloaded', `over ${this.#context.limits.maxLinks} links`)
+    if (this.#isFull) {
+      // How full it is, is of others; the log has it.
+      const cause = new Error(`over ${this.#context.limits.maxLinks} links (--max-links)`)
+      throw new RelayError('overloaded', 'this relay takes no more links now', { cause })
+    }
     let lease: Lease | undefined
     if (hello.mode === 'attach') {
       this.#admitting += 1
@@ -125,6 +131,7 @@ export class Admission {
     link.pipe.established?.(who.class)
     this.#context.metrics.handshakes[who.class] += 1
     this.#context.metrics.links[who.class][who.mode === 'attach' ? 'attached' : 'visiting'] += 1
+    if (who.mode === 'visit') this.#context.visitors.add(link, who)
     link.send(
       encodeWelcome({
         version,
@@ -138,7 +145,9 @@ export class Admission {
     )
     if (lease === undefined) this.#checkVisitor(link, who)
     else this.#residents.settle(link, who, lease)
-    if (isReturning) askToGo(this.#context.metrics, link, 'draining', this.#context.drainLeftMs, LEAVING)
+    // Also when it began to leave while the directory was asked: others were told then, this link was not up.
+    if (this.#context.state === 'draining')
+      askToGo(this.#context.metrics, link, 'draining', this.#context.drainLeftMs, LEAVING)
   }
 
   /**

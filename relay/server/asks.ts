@@ -10,6 +10,9 @@ import type { Residents } from './residents.ts'
 import type { Retirements } from './retirements.ts'
 import type { RouteEnd } from './route.ts'
 
+/** As many control frames as it counts for to have the directory asked: several commands at a Redis that all share. */
+const LOOKUP_COST = 19
+
 export class Asks {
   readonly #context: NodeContext
   readonly #answers: Answers
@@ -42,8 +45,9 @@ export class Asks {
     const residence = this.#residents.get(app, to, trafficClass)
     if (residence?.state.is === 'attached') return this.#joining.joinAll(ends, residence)
     // Only who would need another place: those who are here meet, whatever others ask for.
-    if (residence === undefined && this.#residents.expectsTooMany)
+    if (residence === undefined && this.#residents.expectsTooMany(app))
       return this.#answers.refuseAll(ends, 'overloaded')
+    link.spendControl(LOOKUP_COST)
     // Missing here, it may be at home elsewhere by now: the directory knows before grace is over.
     this.#lookUp({ app, address: to, class: trafficClass }, ends)
   }
@@ -54,13 +58,15 @@ export class Asks {
     const isResume = ends[0]?.ask?.is === 'resume'
     this.#context.directory.lookup(key, isResume ? 'fresh' : 'cached').then(
       (lease) => {
-        const waiting = ends.filter((end) => end.ask !== undefined && end.link.isUp)
+        const waiting = this.#stillAsking(key, ends)
         if (waiting.length === 0) return
-        const residence = this.#residents.get(key.app, key.address, key.class)
-        if (residence?.state.is === 'attached') return this.#joining.joinAll(waiting, residence)
         if (lease !== undefined && lease.node !== this.#context.node && this.#context.lives(lease.node))
           return this.#answers.redirect(key.address, waiting, lease)
-        if (residence !== undefined) return this.#residents.park(residence, waiting)
+        const residence = this.#residents.get(key.app, key.address, key.class)
+        if (residence !== undefined) {
+          if (isResume && lease === undefined) this.#residents.waitAnew(residence)
+          return this.#residents.park(residence, waiting)
+        }
         // Also a retired one: that says nothing of its heir, whose lease a new directory may not have yet.
         if (lease !== undefined || this.#context.mayStillCome)
           return this.#residents.park(this.#residents.expect(key), waiting)
@@ -72,11 +78,19 @@ export class Asks {
       () => {
         // Nothing is known, so nothing is refused: it waits as if the address were in grace.
         this.#context.metrics.directoryFailures += 1
-        const waiting = ends.filter((end) => end.ask !== undefined && end.link.isUp)
-        const staying = this.#sendHome(key.address, waiting)
+        const staying = this.#sendHome(key.address, this.#stillAsking(key, ends))
         if (staying.length > 0) this.#residents.park(this.#residents.expect(key), staying)
       },
     )
+  }
+
+  /** The directory has answered, or not: joins to whoever came here meanwhile. Returns those who still wait. */
+  #stillAsking(key: LeaseKey, ends: readonly RouteEnd[]): readonly RouteEnd[] {
+    const waiting = ends.filter((end) => end.ask !== undefined && end.link.isUp)
+    const residence = this.#residents.get(key.app, key.address, key.class)
+    if (residence?.state.is !== 'attached') return waiting
+    this.#joining.joinAll(waiting, residence)
+    return []
   }
 
   /**

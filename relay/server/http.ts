@@ -9,7 +9,9 @@ import { LINK_PATH, MAX_PAYLOAD_BYTES } from '../pipe/websocket-pipe.ts'
 import type { RelayMetrics } from './metrics.ts'
 
 /** Longest request line and headers together, bytes. */
-const MAX_HEADER_BYTES = 8 * 1024
+export const MAX_HEADER_BYTES = 8 * 1024
+/** Of the listener of --metrics. */
+const HEADERS_MS = 5_000
 
 export interface HttpOptions {
   readonly metrics: RelayMetrics
@@ -31,8 +33,25 @@ export function createHttpServer(options: HttpOptions): http.Server {
     // Connections are not kept: who asks for health asks seldom, and so one deadline, that of
     // the unauthenticated connection, bounds the whole of it.
     keepAlive: false,
+    // Connections that are handed in have deadlines of their own.
+    ...(options.acceptWebSocket === undefined
+      ? {
+          headersTimeout: HEADERS_MS,
+          requestTimeout: HEADERS_MS,
+          connectionsCheckingInterval: HEADERS_MS / 5,
+        }
+      : {}),
   })
+  // Whatever is told to the client, Node goes on with what it has sent behind its first request: one connection
+  // with thousands of them in 90 KB stopped the relay for seconds. front.ts keeps the most of them out.
+  const asked = new WeakSet<Duplex>()
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (asked.has(request.socket)) {
+      metrics.httpRequests.refused += 1
+      request.socket.destroy()
+      return
+    }
+    asked.add(request.socket)
     response.shouldKeepAlive = false
     answer(options, request, response).catch(() => response.destroy())
   })

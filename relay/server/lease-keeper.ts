@@ -159,16 +159,13 @@ export class LeaseKeeper {
 
   /** Tells the directory of retirements that it does not have: now, and from housekeeping until it has taken them. */
   tellRetired(): void {
-    for (const retirement of this.#retirements.all()) {
-      if (retirement.told !== 'no') continue
+    for (const retirement of this.#retirements.untold()) {
       const { app, address, generation } = retirement
-      retirement.told = 'on its way'
+      this.#retirements.tell(retirement, 'on its way')
       this.#context.directory.retire(app, address, generation).then(
+        () => this.#retirements.tell(retirement, 'yes'),
         () => {
-          retirement.told = 'yes'
-        },
-        () => {
-          retirement.told = 'no'
+          this.#retirements.tell(retirement, 'no')
           this.#context.metrics.directoryFailures += 1
         },
       )

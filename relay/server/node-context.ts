@@ -9,6 +9,7 @@ import { type CloseReason, RelayError } from '../wire/errors.ts'
 import type { RelayLimits } from './limits.ts'
 import type { RelayMetrics } from './metrics.ts'
 import type { RelayLink } from './relay-link.ts'
+import { Visitors } from './visitors.ts'
 
 /** What a token proves. */
 export interface Identity {
@@ -61,6 +62,8 @@ export class NodeContext {
   readonly startedMs: number
   /** Every connection that was accepted and is not over, handshake done or not. */
   readonly links = new Set<RelayLink>()
+  /** Of those that are up, the visiting ones. */
+  readonly visitors = new Visitors()
   state: NodeState = 'serving'
   /** The directory was out of reach for so long that endpoints were asked to move. */
   isCutOff = false
@@ -128,7 +131,7 @@ export function asRelayError(cause: unknown): RelayError {
   if (cause instanceof RelayError) return cause
   if (cause instanceof DirectoryError) {
     const code: CloseReason = cause.code === 'unavailable' ? 'internal' : cause.code
-    return new RelayError(code, cause.message, { cause })
+    return new RelayError(code, cause.message, { cause: cause.cause ?? cause })
   }
   return new RelayError('internal', 'a fault of the relay', { cause })
 }

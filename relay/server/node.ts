@@ -20,6 +20,7 @@ import { FrameType } from '../wire/header.ts'
 import { Admission } from './admission.ts'
 import { Answers } from './answers.ts'
 import { Asks } from './asks.ts'
+import { BurstLog } from './burst-log.ts'
 import { Joining } from './joining.ts'
 import { askToGo, LEAVING, LeaseKeeper } from './lease-keeper.ts'
 import type { RelayLimits } from './limits.ts'
@@ -28,7 +29,7 @@ import { NodeContext, type NodeState, type RelayNodeOptions } from './node-conte
 import { Placement } from './placement.ts'
 import { Queues } from './queues.ts'
 import { type Attached, type LinkHost, RelayLink } from './relay-link.ts'
-import { Residents } from './residents.ts'
+import { peersOf, Residents } from './residents.ts'
 import { Retirements } from './retirements.ts'
 import type { RouteEnd } from './route.ts'
 
@@ -36,6 +37,11 @@ export type { Identity, NodeState, RelayLog, RelayNodeOptions } from './node-con
 
 /** How often queues are looked at and leases renewed, ms. */
 const HOUSEKEEPING_MS = 500
+/**
+ * As many control frames as one RETIRE counts for on top: it is remembered for minutes, and told to the directory. A
+ * driver says up to 4,096 of them to each new home (home.ts), beside all its RESUMEs: that must fit into a burst.
+ */
+const RETIRE_COST = 9
 /** How often the directory is asked again for addresses that OPENs wait for, ms: a hint may be lost. */
 const ASK_AGAIN_MS = 1_000
 
@@ -44,6 +50,8 @@ export class RelayNode implements LinkHost {
   readonly limits: RelayLimits
   readonly metrics: RelayMetrics
   readonly #context: NodeContext
+  readonly #refusalLog: BurstLog
+  readonly #visitLog: BurstLog
   readonly #placement: Placement
   readonly #retirements: Retirements
   readonly #joining: Joining
@@ -65,6 +73,12 @@ export class RelayNode implements LinkHost {
     const context = new NodeContext(options)
     const answers = new Answers(options.metrics)
     this.#context = context
+    this.#refusalLog = new BurstLog(
+      options.log,
+      options.clock,
+      'more links were refused, too many for a line each',
+    )
+    this.#visitLog = new BurstLog(options.log, options.clock, 'more visits ended, too many for a line each')
     this.#placement = new Placement(options.node, options.random ?? Math.random)
     this.#retirements = new Retirements(options.clock)
     this.#joining = new Joining(options.metrics, answers)
@@ -157,6 +171,8 @@ export class RelayNode implements LinkHost {
     this.#unsubscribe()
     for (const link of [...this.#context.links]) link.close(new RelayError('draining', 'this relay is gone'))
     this.#residents.clear()
+    this.#refusalLog.close()
+    this.#visitLog.close()
   }
 
   // ---- batches: what one read causes leaves each link in one system call ----
@@ -235,6 +251,7 @@ export class RelayNode implements LinkHost {
         if (link.who.role !== 'driver')
           throw new RelayError('forbidden', 'only the driver may retire an address')
         const { address, generation } = decodeRetire(payload)
+        link.spendControl(RETIRE_COST)
         return this.#retire(link.who.app, address, generation)
       }
       default:
@@ -262,36 +279,39 @@ export class RelayNode implements LinkHost {
     this.#context.links.delete(link)
     if (who === undefined) {
       this.#context.metrics.refusals[error.code] += 1
-      this.#context.log.warn(
-        { remote: link.remote, reason: error.code, detail: error.message },
-        'link refused',
-      )
+      this.#refusalLog.warn(error.code, { remote: link.remote, ...toldOf(error) }, 'link refused')
       return
     }
     this.#context.metrics.closes[error.code] += 1
     this.#context.metrics.links[who.class][who.mode === 'attach' ? 'attached' : 'visiting'] -= 1
-    const isClean = error.code === 'goodbye'
-    this.#context.log[isClean || error.code === 'superseded' ? 'info' : 'warn'](
-      { app: who.app, address: who.address, class: who.class, reason: error.code, detail: error.message },
-      'link closed',
-    )
-    const peers = this.#residents.cutRoutes(link, who)
-    const residence = this.#residents.get(who.app, who.address, who.class)
+    if (who.mode === 'visit') this.#context.visitors.remove(link, who)
+    this.#tellClosed(who, error)
     for (const known of link.watched ?? []) known.unwatch(link)
-    if (residence?.state.is === 'attached' && residence.state.link === link) {
-      if (error.code === 'retired') return this.#residents.giveUp(residence, 'retired', peers)
-      if (isClean) return this.#residents.giveUp(residence, 'goodbye', peers)
-      this.#residents.miss(residence, peers)
+    const residence = this.#residents.get(who.app, who.address, who.class)
+    const home = residence?.state.is === 'attached' && residence.state.link === link ? residence : undefined
+    const peers = peersOf(link)
+    if (error.code === 'goodbye' || (error.code === 'retired' && home !== undefined)) {
+      // GONE goes first: by ROUTE_DOWN alone openers resume, and whom they ask for is waited for.
+      if (home !== undefined) this.#residents.giveUp(home, error.code, peers)
+      else if (residence?.state.lease?.incarnation !== who.incarnation)
+        for (const peer of peers)
+          peer.send(encodeGone({ address: who.address, incarnation: who.incarnation }))
+      this.#residents.cutRoutes(link, who)
       return
     }
+    this.#residents.cutRoutes(link, who)
+    if (home !== undefined) this.#residents.miss(home, peers)
     // A visitor, or a link that was replaced: its peers hear of its end from whoever knows.
-    if (this.#context.state !== 'over' && !isClean)
-      for (const peer of peers) {
-        if (peer.isUp) this.#residents.watch(peer, who.address, who.incarnation)
-      }
-    else if (isClean && residence?.state.lease?.incarnation !== who.incarnation) {
-      for (const peer of peers) peer.send(encodeGone({ address: who.address, incarnation: who.incarnation }))
-    }
+    else if (this.#context.state !== 'over')
+      for (const peer of peers) if (peer.isUp) this.#residents.watch(peer, who.address, who.incarnation)
+  }
+
+  #tellClosed({ app, address, class: trafficClass, mode }: Attached, error: RelayError): void {
+    const fields = { app, address, class: trafficClass, ...toldOf(error) }
+    const level = error.code === 'goodbye' || error.code === 'superseded' ? 'info' : 'warn'
+    // Visits cost their owner nothing, so he decides how many end; those who attach need a lease.
+    if (mode === 'attach') this.#context.log[level](fields, 'link closed')
+    else if (level === 'warn') this.#visitLog.warn(error.code, fields, 'link closed')
   }
 
   /** A hint of the directory's: whoever waits here for an address that attached elsewhere is sent there. */
@@ -326,7 +346,13 @@ export class RelayNode implements LinkHost {
       this.#asks.askAgain()
     }
     this.#retirements.sweep()
+    this.#residents.sweepWatches()
     this.#leases.tellRetired()
     this.#leases.renewDue()
   }
+}
+
+/** For the log: the sentence that the peer is told, and its cause, which it is not. */
+function toldOf({ code, message, cause }: RelayError): object {
+  return { reason: code, detail: message, ...(cause instanceof Error ? { cause: cause.message } : {}) }
 }

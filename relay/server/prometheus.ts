@@ -139,7 +139,7 @@ export function createRegistry(metrics: RelayMetrics): Registry {
   counter('gone_total', 'Addresses given up.', ['why'], by('why', metrics.gone))
   counter(
     'directory_failures_total',
-    'Questions that the directory could not answer.',
+    'Questions that the directory could not answer, or was back too recently to be asked.',
     [],
     one(() => metrics.directoryFailures),
   )

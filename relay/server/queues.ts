@@ -15,20 +15,25 @@ export class Queues {
   /** Whoever lets more pile up than it was told is closed; over the relay's own limit, whoever has most. */
   check(): void {
     let total = 0
-    let longest: RelayLink | undefined
     for (const link of this.#context.links) {
       const { queuedBytes } = link.pipe
-      total += queuedBytes
-      if (queuedBytes > (longest?.pipe.queuedBytes ?? 0)) longest = link
       if (queuedBytes > this.capBytes) this.closeOverlong(link)
+      else total += queuedBytes
     }
-    if (total > this.#context.limits.relayQueueBytes && longest !== undefined) {
-      longest.close(
-        new RelayError(
-          'overloaded',
-          `the relay holds ${total} bytes, ${this.#context.limits.relayQueueBytes} are allowed`,
-        ),
-      )
+    if (total > this.#context.limits.relayQueueBytes) this.#shed(total)
+  }
+
+  /** Closes whoever has most, and the next, until the relay holds what it may. */
+  #shed(total: number): void {
+    const { relayQueueBytes } = this.#context.limits
+    // What others have queued is not for each to hear.
+    const cause = new Error(`the relay holds ${total} bytes, ${relayQueueBytes} are allowed (--relay-queue)`)
+    const links = [...this.#context.links].sort((a, b) => b.pipe.queuedBytes - a.pipe.queuedBytes)
+    let left = total
+    for (const link of links) {
+      if (left <= relayQueueBytes) return
+      left -= link.pipe.queuedBytes
+      link.close(new RelayError('overloaded', 'the relay holds too much for slow links', { cause }))
     }
   }
 

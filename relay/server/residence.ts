@@ -21,6 +21,9 @@ export type ResidenceState =
       readonly grace: Timer
     }
 
+/** An address has had so many processes at most since somebody began to watch it: one that names more makes them up. */
+const MAX_INCARNATIONS = 16
+
 const none: ReadonlySet<RouteEnd> = new Set()
 const nobody: ReadonlyMap<RelayLink, Set<string>> = new Map()
 
@@ -34,6 +37,8 @@ export class Residence {
   #watchers: Map<RelayLink, Set<string>> | undefined
   /** How often it was looked for in the directory and found elsewhere, since the last `watch`. */
   looks = 0
+  /** Since when those who watch it have done so while it is attached, ms. */
+  watchedAttachedMs = 0
 
   constructor(app: string, address: string, trafficClass: TrafficClass, state: ResidenceState) {
     this.app = app
@@ -70,7 +75,7 @@ export class Residence {
     this.#watchers ??= new Map()
     const watched = this.#watchers.get(link)
     if (watched !== undefined) {
-      watched.add(incarnation)
+      if (watched.size < MAX_INCARNATIONS) watched.add(incarnation)
       return
     }
     this.#watchers.set(link, new Set([incarnation]))

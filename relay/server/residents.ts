@@ -20,8 +20,11 @@ const PARTING_MS = 300
 const LOOK_AGAIN_MS = 1_000
 /** … and so many times: longer than a dead one's lease lives. */
 const MAX_LOOKS = 45
-/** Addresses without a link that are waited for, at most. */
+/** One that is attached is watched for as long as its loss may go unnoticed, and this much longer, ms. */
+const WATCHED_SPARE_MS = 2_000
+/** Addresses without a link that are waited for, at most; and those of one application. */
 const MAX_EXPECTED = 65_536
+const MAX_EXPECTED_OF_ONE = 16_384
 /** Addresses that are not here and that one link waits to hear of: more than an application has executors. */
 const MAX_WATCHED = 4_096
 
@@ -31,6 +34,8 @@ export class Residents {
   readonly #joining: Joining
   readonly #retirements: Retirements
   readonly #residences = new Map<string, Residence>()
+  /** How many of them each application has. */
+  readonly #sizes = new Map<string, number>()
   /** Links whose endpoint has another home by now, and whose routes are about to go. */
   readonly #parting = new Set<RelayLink>()
 
@@ -56,14 +61,28 @@ export class Residents {
     for (const { state } of this.#residences.values()) if (state.is === 'attached') links.push(state.link)
     return links
   }
-  /** Asking for addresses that nobody has costs memory for the time of grace. */
-  get expectsTooMany(): boolean {
-    return this.#residences.size > this.#context.limits.maxLinks + MAX_EXPECTED
+  /** Asking for addresses that nobody has costs memory for the time of grace: in all, and of each application. */
+  expectsTooMany(app: string): boolean {
+    const { maxLinks } = this.#context.limits
+    if (this.#residences.size > maxLinks + MAX_EXPECTED) return true
+    return (this.#sizes.get(app) ?? 0) > maxLinks + MAX_EXPECTED_OF_ONE
+  }
+
+  #add(name: string, residence: Residence): void {
+    this.#residences.set(name, residence)
+    this.#sizes.set(residence.app, (this.#sizes.get(residence.app) ?? 0) + 1)
+  }
+  #remove({ app, address, class: trafficClass }: Residence): void {
+    if (!this.#residences.delete(residenceKey(app, address, trafficClass))) return
+    const left = (this.#sizes.get(app) ?? 1) - 1
+    if (left === 0) this.#sizes.delete(app)
+    else this.#sizes.set(app, left)
   }
   /** Nothing is waited for any more. */
   clear(): void {
     for (const { state } of this.#residences.values()) if (state.is === 'missing') state.grace.cancel()
     this.#residences.clear()
+    this.#sizes.clear()
   }
 
   /** `link` is home now: the old link gives way, those who waited are joined, those who watched another incarnation are told. */
@@ -73,7 +92,7 @@ export class Residents {
     const state = { is: 'attached', link, lease } as const
     if (residence === undefined) {
       residence = new Residence(who.app, who.address, who.class, state)
-      this.#residences.set(key, residence)
+      this.#add(key, residence)
     } else {
       const before = residence.state
       if (before.is === 'missing') before.grace.cancel()
@@ -83,12 +102,8 @@ export class Residents {
         before.link.close(new RelayError('superseded', `${who.address} has a newer link`))
       }
     }
-    for (const [watcher, incarnations] of residence.watchers) {
-      for (const incarnation of incarnations) {
-        if (incarnation !== who.incarnation) watcher.send(encodeGone({ address: who.address, incarnation }))
-      }
-    }
-    residence.forgetWatchers()
+    this.#tellOfOthers(residence, who.incarnation)
+    residence.watchedAttachedMs = this.#context.clock.now()
     this.#context.log.info(
       { app: who.app, address: who.address, class: who.class, epoch: lease.epoch },
       'attached',
@@ -141,28 +156,60 @@ export class Residents {
       lease: undefined,
       grace: this.#context.clock.after(this.#context.limits.graceMs, () => this.#graceOver(residence)),
     })
-    this.#residences.set(name, residence)
+    this.#add(name, residence)
     return residence
+  }
+
+  /**
+   * A stream that lives somewhere begins to wait for it. Whoever was at home here has its own time of grace;
+   * of any other the time that runs is what an earlier asker had left.
+   */
+  waitAnew(residence: Residence): void {
+    const { state } = residence
+    if (state.is !== 'missing' || state.lease?.node === this.#context.node) return
+    state.grace.cancel()
+    residence.state = this.#missing(residence, state.lease)
   }
 
   watch(link: RelayLink, address: string, incarnation: string): void {
     const { app, class: trafficClass } = link.who
     const residence = this.get(app, address, trafficClass)
     if (residence?.state.is === 'attached') {
-      if (residence.state.lease.incarnation !== incarnation) link.send(encodeGone({ address, incarnation }))
+      // It may be lost already, and its link not be missed yet.
+      if (residence.state.lease.incarnation === incarnation) {
+        residence.watchedAttachedMs = this.#context.clock.now()
+        this.#keepWatch(link, address, incarnation)
+      } else link.send(encodeGone({ address, incarnation }))
       return
     }
     if (residence === undefined && this.#retirements.has(app, address))
       return this.#watchRetired(link, address, incarnation)
-    this.#watchMissing(link, address, incarnation)
+    this.#keepWatch(link, address, incarnation)
   }
 
-  #watchMissing(link: RelayLink, address: string, incarnation: string): void {
+  /**
+   * Whoever watches one that is attached either has a stream with it again, and hears of its loss by that,
+   * or its link is found silent: after that time nobody is kept. All of a thousand watch all of a thousand.
+   */
+  sweepWatches(): void {
+    const { clock, limits } = this.#context
+    const before = clock.now() - limits.silenceMs - WATCHED_SPARE_MS
+    for (const residence of this.#residences.values()) {
+      if (
+        residence.state.is === 'attached' &&
+        residence.watchers.size > 0 &&
+        residence.watchedAttachedMs < before
+      )
+        residence.forgetWatchers()
+    }
+  }
+
+  #keepWatch(link: RelayLink, address: string, incarnation: string): void {
     const { app, class: trafficClass } = link.who
     const residence = this.get(app, address, trafficClass)
     // Who is not told in time gives its stream up by itself, later.
     if ((link.watched?.size ?? 0) >= MAX_WATCHED) return
-    if (residence === undefined && this.expectsTooMany) return
+    if (residence === undefined && this.expectsTooMany(app)) return
     this.expect({ app, address, class: trafficClass }).watch(link, incarnation)
   }
 
@@ -172,7 +219,7 @@ export class Residents {
     const answer = (mayLive: boolean): void => {
       if (!link.isUp) return
       if (this.get(app, address, trafficClass) !== undefined) this.watch(link, address, incarnation)
-      else if (mayLive) this.#watchMissing(link, address, incarnation)
+      else if (mayLive) this.#keepWatch(link, address, incarnation)
       else link.send(encodeGone({ address, incarnation }))
     }
     this.#context.directory.lookup({ app, address, class: trafficClass }).then(
@@ -200,14 +247,14 @@ export class Residents {
     for (const peer of peers) if (peer.isUp) residence.watch(peer, lease.incarnation)
   }
 
-  /** Held its lease a moment ago: its grace begins. */
-  #missing(residence: Residence, lease: Lease): ResidenceState {
+  /** From now on its grace runs. */
+  #missing(residence: Residence, lease: Lease | undefined): ResidenceState {
     const grace = this.#context.clock.after(this.#context.limits.graceMs, () => this.#graceOver(residence))
     return { is: 'missing', lease, grace }
   }
 
-  /** Takes all routes of a link down and tells the other ends. Returns their links. */
-  cutRoutes(link: RelayLink, who: Attached): Set<RelayLink> {
+  /** Takes all routes of a link down and tells the other ends. */
+  cutRoutes(link: RelayLink, who: Attached): void {
     const byLink = new Map<RelayLink, number[]>()
     for (const end of link.ends.values()) {
       const { other } = end
@@ -224,7 +271,6 @@ export class Residents {
     for (const [peer, labels] of byLink) {
       for (const batch of batches(labels)) peer.send(encodeRouteDown({ labels: batch }))
     }
-    return new Set(byLink.keys())
   }
 
   /** Grace is over; the directory has the last word, and if it cannot be asked nobody is given up. */
@@ -283,19 +329,12 @@ export class Residents {
   }
 
   atHomeElsewhere(residence: Residence, lease: Lease): void {
-    for (const [watcher, incarnations] of residence.watchers) {
-      for (const incarnation of incarnations) {
-        if (incarnation === lease.incarnation) continue
-        incarnations.delete(incarnation)
-        watcher.send(encodeGone({ address: residence.address, incarnation }))
-      }
-      if (incarnations.size === 0) residence.unwatch(watcher)
-    }
+    this.#tellOfOthers(residence, lease.incarnation)
     const parked = residence.takeParked()
     this.#context.metrics.parkedOpens -= parked.length
     if (residence.watchers.size === 0 || residence.looks >= MAX_LOOKS) {
       residence.forgetWatchers()
-      this.#residences.delete(residenceKey(residence.app, residence.address, residence.class))
+      this.#remove(residence)
     } else {
       // Whoever is watched holds that lease: it resumes in a moment, or died and its lease goes in a while.
       residence.looks += 1
@@ -305,10 +344,22 @@ export class Residents {
     this.#answers.redirect(residence.address, parked, lease)
   }
 
+  /** `lives` has the address: whoever watches another incarnation of it hears that this one is gone. */
+  #tellOfOthers(residence: Residence, lives: string): void {
+    for (const [watcher, incarnations] of residence.watchers) {
+      for (const incarnation of incarnations) {
+        if (incarnation === lives) continue
+        incarnations.delete(incarnation)
+        watcher.send(encodeGone({ address: residence.address, incarnation }))
+      }
+      if (incarnations.size === 0) residence.unwatch(watcher)
+    }
+  }
+
   /** Nobody waits for this address any more. GONE travels behind what is queued for each peer. */
   giveUp(residence: Residence, why: 'goodbye' | 'grace' | 'retired', peers: Iterable<RelayLink>): void {
     const { state, address } = residence
-    this.#residences.delete(residenceKey(residence.app, address, residence.class))
+    this.#remove(residence)
     const incarnation = state.lease?.incarnation ?? ''
     if (state.is === 'missing') state.grace.cancel()
     else if (why === 'goodbye') {
@@ -326,16 +377,16 @@ export class Residents {
       state.lease === undefined && why === 'grace' ? 'unknown' : 'gone',
     )
     this.#context.metrics.gone[why] += 1
-    this.#context.log.info({ app: residence.app, address, class: residence.class, why }, 'gone')
+    // One that was asked for and never seen: whoever asks makes up as many as he likes.
+    if (state.lease !== undefined)
+      this.#context.log.info({ app: residence.app, address, class: residence.class, why }, 'gone')
   }
 
   /** What a retirement means at this relay, whoever was told of it. */
   retire(app: string, address: string, generation: number, source: RetirementSource): void {
     this.#retirements.note(app, address, generation, source)
-    for (const link of [...this.#context.links]) {
-      if (!link.isUp || link.who.mode !== 'visit') continue
-      const { who } = link
-      if (who.app === app && who.address === address && who.generation <= generation)
+    for (const link of this.#context.visitors.of(app, address)) {
+      if (link.isUp && link.who.generation <= generation)
         link.close(new RelayError('retired', `generation ${generation} of ${address} was retired`))
     }
     for (const trafficClass of ['urgent', 'bulk'] as const) {
@@ -370,6 +421,13 @@ export class Residents {
 
 function residenceKey(app: string, address: string, trafficClass: TrafficClass): string {
   return `${app} ${address} ${trafficClass}`
+}
+
+/** The links at the other ends of its routes. */
+export function peersOf(link: RelayLink): Set<RelayLink> {
+  const peers = new Set<RelayLink>()
+  for (const { other } of link.ends.values()) if (other !== undefined) peers.add(other.link)
+  return peers
 }
 
 /** The links that opened streams to whoever is at the end of `link`, with their ends of the routes. */

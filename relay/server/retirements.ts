@@ -7,6 +7,8 @@ import type { Clock } from '../time/clock.ts'
 
 /** A retired generation is remembered here this long, so that its peers hear `gone` and not `unknown`, ms. */
 const REMEMBER_RETIRED_MS = 600_000
+/** Of one application; then its oldest is forgotten. More than it has executors. */
+const MAX_OF_ONE = 8_192
 
 export interface Retirement {
   readonly app: string
@@ -15,46 +17,53 @@ export interface Retirement {
   readonly generation: number
   readonly atMs: number
   /** Whether the directory has it. What could not be told is told again. */
-  told: 'no' | 'on its way' | 'yes'
+  readonly told: 'no' | 'on its way' | 'yes'
 }
+type Remembered = { -readonly [Key in keyof Retirement]: Retirement[Key] }
 
 /** Who said that a generation is over: what the directory itself says, it need not be told. */
 export type RetirementSource = 'driver' | 'directory'
 
 export class Retirements {
   readonly #clock: Clock
-  /** Oldest first. */
-  readonly #retired = new Map<string, Retirement>()
+  /** By application and address; of each application the oldest first. */
+  readonly #retired = new Map<string, Map<string, Remembered>>()
+  /** Those that the directory has yet to hear of. */
+  readonly #untold = new Set<Remembered>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
   note(app: string, address: string, generation: number, source: RetirementSource): void {
-    const key = `${app} ${address}`
-    const known = this.#retired.get(key)
+    const known = this.#find(app, address)
     if (known !== undefined && known.generation >= generation) {
       // Stays where it is: the directory may answer a relay that is just telling it of all.
-      if (source === 'directory' && known.generation === generation) known.told = 'yes'
+      if (source === 'directory' && known.generation === generation) this.tell(known, 'yes')
       return
     }
-    this.#retired.delete(key) // the newest is last
-    this.#retired.set(key, {
-      app,
-      address,
-      generation,
-      atMs: this.#clock.now(),
-      told: source === 'directory' ? 'yes' : 'no',
-    })
+    this.#forget(known) // the newest is last
+    let own = this.#retired.get(app)
+    if (own === undefined) {
+      own = new Map()
+      this.#retired.set(app, own)
+    } else if (own.size >= MAX_OF_ONE) {
+      const [oldest] = own.values()
+      own.delete(oldest?.address ?? '')
+      if (oldest !== undefined) this.#untold.delete(oldest)
+    }
+    const retirement: Remembered = { app, address, generation, atMs: this.#clock.now(), told: 'yes' }
+    own.set(address, retirement)
+    if (source === 'driver') this.tell(retirement, 'no')
   }
 
   has(app: string, address: string): boolean {
-    return this.#retired.has(`${app} ${address}`)
+    return this.#find(app, address) !== undefined
   }
 
   /** Whether this generation is known to be over. */
   covers(app: string, address: string, generation: number): boolean {
-    const known = this.#retired.get(`${app} ${address}`)
+    const known = this.#find(app, address)
     return known !== undefined && generation <= known.generation
   }
 
@@ -63,26 +72,49 @@ export class Retirements {
    * it. The directory that granted its lease knows that they are.
    */
   forgetBelow(app: string, address: string, generation: number): void {
-    const key = `${app} ${address}`
-    const known = this.#retired.get(key)
-    if (known !== undefined && known.generation < generation) this.#retired.delete(key)
+    const known = this.#find(app, address)
+    if (known !== undefined && known.generation < generation) this.#forget(known)
   }
 
-  all(): Iterable<Retirement> {
-    return this.#retired.values()
+  /** Those that the directory has yet to hear of, and that nobody is telling it. */
+  untold(): readonly Retirement[] {
+    return [...this.#untold]
+  }
+
+  /** What has become of telling the directory. */
+  tell(retirement: Retirement, told: Retirement['told']): void {
+    const known = this.#find(retirement.app, retirement.address)
+    if (known !== retirement) return // forgotten, or another generation's by now
+    known.told = told
+    if (told === 'no') this.#untold.add(known)
+    else this.#untold.delete(known)
   }
 
   /** The directory may have forgotten all of them. */
   untell(): void {
-    for (const retirement of this.#retired.values()) retirement.told = 'no'
+    for (const own of this.#retired.values())
+      for (const retirement of own.values()) this.tell(retirement, 'no')
   }
 
   /** Forgets those whose time is over, unless the directory has yet to hear of them. */
   sweep(): void {
     const now = this.#clock.now()
-    for (const [key, { atMs, told }] of this.#retired) {
-      if (now - atMs < REMEMBER_RETIRED_MS) return
-      if (told === 'yes') this.#retired.delete(key)
-    }
+    for (const own of this.#retired.values())
+      for (const retirement of own.values()) {
+        if (now - retirement.atMs < REMEMBER_RETIRED_MS) break
+        if (retirement.told === 'yes') this.#forget(retirement)
+      }
+  }
+
+  #find(app: string, address: string): Remembered | undefined {
+    return this.#retired.get(app)?.get(address)
+  }
+
+  #forget(retirement: Remembered | undefined): void {
+    if (retirement === undefined) return
+    const own = this.#retired.get(retirement.app)
+    own?.delete(retirement.address)
+    if (own?.size === 0) this.#retired.delete(retirement.app)
+    this.#untold.delete(retirement)
   }
 }

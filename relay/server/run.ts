@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import type http from 'node:http'
 import { setPriority } from 'node:os'
 import { createSecureContext } from 'node:tls'
@@ -29,7 +29,7 @@ import { boundYoungSpace } from './young-space.ts'
 /** The relay cannot start as it was asked to. Ends the command with 2. */
 export class RelayStartError extends Error {
   override readonly name = 'RelayStartError'
-  readonly code: 'tls-files'
+  readonly code: 'tls-files' | 'advertise'
   readonly exitCode = 2
 
   constructor(code: RelayStartError['code'], sentence: string, options?: ErrorOptions) {
@@ -63,6 +63,7 @@ export async function runRelay(given: RelayOptions, context: CommandContext): Pr
   if (options.classes === 'bulk') giveWay(log)
   const ring = await KeyRing.open({ file: options.secretFile, text: process.env.SLR_SECRET }, log)
   const tlsFiles = readTlsFiles(options)
+  assertReachable(options)
   const readKeysAgain = (): void => void ring.reload()
   process.on('SIGHUP', readKeysAgain)
   const relay = await startRelay(options, new TokenVerifier(ring), tlsFiles, log)
@@ -109,7 +110,7 @@ export async function startRelay(
     urls,
     clock,
     directory,
-    verify: (token) => identify(verifier, token, log),
+    verify: (token) => identify(verifier, token),
     limits,
     metrics,
     log,
@@ -181,9 +182,24 @@ export async function startRelay(
   }
 }
 
+/** Relays of a fleet send endpoints to each other's URLs: one of 0.0.0.0 leads whoever dials it to himself. */
+function assertReachable({ redis, advertise, listen: addresses }: RelayOptions): void {
+  const wild = addresses.find((one) => one.is === 'tcp' && (one.host === '0.0.0.0' || one.host === '::'))
+  if (redis === undefined || advertise.length > 0 || wild?.is !== 'tcp') return
+  throw new RelayStartError(
+    'advertise',
+    `--listen ${wild.host}:${wild.port} with --redis needs --advertise: the URL by which endpoints reach exactly this relay, as tls://relay-1.example:${wild.port}`,
+  )
+}
+
 function readTlsFiles(options: RelayOptions): TlsFiles | undefined {
   if (options.tlsCert === undefined || options.tlsKey === undefined) return undefined
   const files = { cert: readPem('--tls-cert', options.tlsCert), key: readPem('--tls-key', options.tlsKey) }
+  if ((statSync(options.tlsKey).mode & 0o007) !== 0)
+    throw new RelayStartError(
+      'tls-files',
+      `--tls-key ${options.tlsKey} can be read by everyone on this machine; run: chmod o= ${options.tlsKey}`,
+    )
   try {
     createSecureContext(files)
   } catch (cause) {
@@ -245,17 +261,18 @@ const reasonOfFailure: Readonly<Record<TokenFailure, CloseReason>> = {
   'wrong-role': 'forbidden',
 }
 
-/** What a token proves. Rejects with RelayError, whose sentence says no more than the peer may know. */
-async function identify(verifier: TokenVerifier, token: string, log: Logger): Promise<Identity> {
+/** What a token proves. Rejects with RelayError, whose sentence says no more than the peer may know; its cause is for the log. */
+async function identify(verifier: TokenVerifier, token: string): Promise<Identity> {
   try {
     const claims = await verifier.verify(token)
     return { app: claims.app, address: claims.addr, generation: claims.gen, role: claims.role }
   } catch (error) {
     if (!(error instanceof TokenError)) throw error
-    log.warn({ failure: error.code, detail: error.message }, 'token refused')
     throw new RelayError(reasonOfFailure[error.code], `the token is refused: ${error.code}`, { cause: error })
   }
 }
+
+const MAX_METRICS_CONNECTIONS = 64
 
 async function listenForMetrics(
   address: { readonly host: string; readonly port: number },
@@ -263,6 +280,8 @@ async function listenForMetrics(
   metrics: RelayMetrics,
 ): Promise<http.Server> {
   const server = createHttpServer({ ...ops, metrics, maySeeMetrics: () => true })
+  // Scrapers and health checks are few; whoever only holds connections takes the links' descriptors.
+  server.maxConnections = MAX_METRICS_CONNECTIONS
   server.listen({ host: address.host, port: address.port })
   try {
     await once(server, 'listening')

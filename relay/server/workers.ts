@@ -146,6 +146,7 @@ class Worker {
   async run(): Promise<number> {
     let failedStarts = 0
     let restarts = 0
+    let hasServed = false
     while (true) {
       const startedAt = performance.now()
       const { code, signal, wasReady } = await this.#live()
@@ -153,15 +154,20 @@ class Worker {
       if (this.#stoppedBy !== undefined) return code ?? (signal === this.#stoppedBy ? 0 : 1)
       if (!wasReady) {
         failedStarts += 1
-        if (code === 2) return 2 // wrong use: it has said what is wrong
-        if (failedStarts >= MAX_FAILED_STARTS) {
+        // Once it has served, what is wrong may pass (a key that is being replaced, a port that another one
+        // holds for now), and ending it for good would end the other workers, too.
+        if (code === 2 && !hasServed) return 2 // wrong use: it has said what is wrong
+        if (failedStarts >= MAX_FAILED_STARTS && !hasServed) {
           this.#log.error(
             { worker: this.#index, code, signal },
             `worker ${this.#index} died ${failedStarts} times before it was ready; its own messages say why`,
           )
           return 1
         }
-      } else failedStarts = 0
+      } else {
+        failedStarts = 0
+        hasServed = true
+      }
       if (wasReady && performance.now() - startedAt > SETTLED_MS) restarts = 0
       const waitMs = Math.min(LAST_RESTART_MS, FIRST_RESTART_MS * 2 ** restarts)
       restarts += 1
@@ -186,24 +192,34 @@ class Worker {
     const [program, ...args] = this.#command
     // A group of its own: Ctrl-C reaches the parent, which passes it on once. When the parent
     // dies, the channel closes and the worker leaves by itself.
-    const child = spawn(program, args, {
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      detached: true,
-      env: workerEnvironment(process.env),
-    })
+    let wasReady = false
+    let child: ChildProcess
+    try {
+      child = spawn(program, args, {
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+        detached: true,
+        env: workerEnvironment(process.env),
+      })
+    } catch (error) {
+      this.#log.error({ worker: this.#index, err: error }, 'a worker cannot be started now')
+      return { code: 1, signal: null, wasReady }
+    }
     this.#child = child
     this.#isReady = false
-    let wasReady = false
     child.on('message', (message) => {
       wasReady = true
       this.#isReady = true
       this.#handleReady(message as WorkerReady)
     })
-    child.send(this.#options, () => {}) // one that is gone already shows by its exit
-    return await new Promise((resolve) => {
-      child.once('error', () => resolve({ code: 1, signal: null, wasReady }))
-      child.once('exit', (code, signal) => resolve({ code, signal, wasReady }))
-    })
+    const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null; wasReady: boolean }>(
+      (resolve) => {
+        child.once('error', () => resolve({ code: 1, signal: null, wasReady }))
+        child.once('exit', (code, signal) => resolve({ code, signal, wasReady }))
+      },
+    )
+    // One that is gone already shows by its exit. Without a descriptor left there is no channel, and `error` follows.
+    child.send?.(this.#options, () => {})
+    return await ended
   }
 
   #handleReady(ready: WorkerReady): void {

@@ -1,6 +1,6 @@
 /** What a token says. Pure; the schema is the only judge of claims that came from outside. */
 import * as z from 'zod'
-import { parseVirtualAddress } from './virtual-address.ts'
+import { parseVirtualAddress } from '../wire/virtual-address.ts'
 
 /** driver: the agent, which may retire addresses. executor: a shim. tool: exec and the like. */
 export const tokenRoles = ['driver', 'executor', 'tool'] as const

@@ -21,9 +21,13 @@ export interface KeySource {
 /** Reads a file of keys. Throws KeyError `unreadable`, `too-open` (others may read it) or what is wrong in it. */
 export async function readKeyFile(file: string): Promise<readonly SigningKey[]> {
   const handle = await open(file, 'r').catch((error: NodeJS.ErrnoException) => {
+    const orMake =
+      error.code === 'ENOENT'
+        ? `, or make it: (umask 077; printf 'everyone:*:%s\\n' "$(openssl rand 32 | basenc --base64url)" > ${file})`
+        : ''
     throw new KeyError(
       'unreadable',
-      `--secret-file ${file} cannot be read (${error.code}); name a file that exists and is yours`,
+      `--secret-file ${file} cannot be read (${error.code}); name a file that exists and is yours${orMake}`,
     )
   })
   try {

@@ -13,7 +13,7 @@ import { keyCovers, type SigningKey } from './keys.ts'
 export const clockSkewSeconds = 60
 
 /** A token of ours has some 300 characters; what is longer is not looked at. */
-export const maxTokenLength = 2_048
+export const maxTokenLength = 4_096
 
 /** What the holder wants to be. Absent fields: whatever the token says. */
 export interface Expected {

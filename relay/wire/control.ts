@@ -8,6 +8,7 @@ import { Packr } from 'msgpackr/pack'
 import { violation } from './errors.ts'
 import { FrameType, HEADER_BYTES, MAX_CONTROL_BYTES, MAX_LABEL, writeHeader } from './header.ts'
 import { isPlainMsgpack } from './msgpack-shape.ts'
+import { parseVirtualAddress } from './virtual-address.ts'
 
 /** Traffic class of a link and of all streams on it. */
 export type TrafficClass = 'urgent' | 'bulk'
@@ -188,6 +189,14 @@ function text(frame: string, fields: Fields, name: string, maxLength: number, mi
   return value
 }
 
+/** Whoever names another makes it up: tables and keys of the directory hold addresses only. */
+function address(frame: string, fields: Fields, name: string): string {
+  const value = text(frame, fields, name, MAX_ADDRESS)
+  if (parseVirtualAddress(value) !== value)
+    throw violation(`${frame}.${name} must be an address in 127.64.0.0/10`)
+  return value
+}
+
 function integer(frame: string, fields: Fields, name: string, max = Number.MAX_SAFE_INTEGER): number {
   const value = fields[name]
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max) {
@@ -270,7 +279,7 @@ export function decodeWelcome(payload: Buffer): Welcome {
 export function decodeOpen(payload: Buffer): Open {
   const fields = unpack('OPEN', payload)
   return {
-    to: text('OPEN', fields, 'to', MAX_ADDRESS),
+    to: address('OPEN', fields, 'to'),
     port: integer('OPEN', fields, 'port', 65535),
     id: integer('OPEN', fields, 'id'),
   }
@@ -278,7 +287,7 @@ export function decodeOpen(payload: Buffer): Open {
 export function decodeIncoming(payload: Buffer): Incoming {
   const fields = unpack('OPEN', payload)
   return {
-    from: text('OPEN', fields, 'from', MAX_ADDRESS),
+    from: address('OPEN', fields, 'from'),
     incarnation: text('OPEN', fields, 'incarnation', 16),
     port: integer('OPEN', fields, 'port', 65535),
     id: integer('OPEN', fields, 'id'),
@@ -312,7 +321,7 @@ export function decodeResume(payload: Buffer): Resume {
     return { label, id, generation, received, limit, port }
   })
   return {
-    peer: text('RESUME', fields, 'peer', MAX_ADDRESS),
+    peer: address('RESUME', fields, 'peer'),
     incarnation: text('RESUME', fields, 'incarnation', 16, 0),
     entries,
   }
@@ -359,7 +368,7 @@ export function decodeMoved(payload: Buffer): Moved {
     return url
   })
   return {
-    to: text('MOVED', fields, 'to', MAX_ADDRESS),
+    to: address('MOVED', fields, 'to'),
     node: text('MOVED', fields, 'node', 64),
     urls,
     epoch: integer('MOVED', fields, 'epoch'),
@@ -391,7 +400,7 @@ export function encodeGone(gone: Gone): Buffer {
 export function decodeGone(payload: Buffer): Gone {
   const fields = unpack('GONE', payload)
   return {
-    address: text('GONE', fields, 'address', MAX_ADDRESS),
+    address: address('GONE', fields, 'address'),
     incarnation: text('GONE', fields, 'incarnation', 16, 0),
   }
 }
@@ -404,7 +413,7 @@ export function decodeWatch(payload: Buffer): Watch {
     if (typeof peer !== 'object' || peer === null) throw violation('WATCH.peers must be maps')
     const fields = peer as Fields
     return {
-      address: text('WATCH', fields, 'address', MAX_ADDRESS),
+      address: address('WATCH', fields, 'address'),
       incarnation: text('WATCH', fields, 'incarnation', 16),
     }
   })
@@ -417,7 +426,7 @@ export function encodeRetire(retire: Retire): Buffer {
 export function decodeRetire(payload: Buffer): Retire {
   const fields = unpack('RETIRE', payload)
   return {
-    address: text('RETIRE', fields, 'address', MAX_ADDRESS),
+    address: address('RETIRE', fields, 'address'),
     generation: integer('RETIRE', fields, 'generation'),
   }
 }

@@ -80,6 +80,18 @@ describe('readOptions', () => {
     }
   })
 
+  it('does not repeat the password of a URL that it refuses', () => {
+    for (const url of ['redis://:hush@h:99999', 'redis://me:hu/sh@h:1', 'redis://:hu@sh@h:1:2']) {
+      for (const [given, environment] of [
+        [{ redis: [url] }, {}],
+        [{}, { SLR_REDIS: url }],
+      ] as const) {
+        expect(() => readOptions(relayOptions, given, environment), url).toThrow(/redis:\/\/\[redacted\]@h/)
+        expect(() => readOptions(relayOptions, given, environment), url).not.toThrow(/hu|me:/)
+      }
+    }
+  })
+
   it('takes an empty variable for none, and switches toggles by words', () => {
     const given = { relay: ['tcp://h:1'], app: ['a'], address: ['127.64.0.9'] }
     expect(readOptions(execOptions, given, { SLR_ISOLATE: '' }).isolate).toBe(false)

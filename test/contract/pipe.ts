@@ -1,8 +1,8 @@
 /** What a pipe is, whatever carries it. Run by test/relay/pipe/ over every transport. */
 import { createHash, randomFillSync } from 'node:crypto'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { Pipe } from '../../relay/pipe/pipe.ts'
+import type { Pausable, Pipe } from '../../relay/pipe/pipe.ts'
 import { Slab, SlabPool } from '../../relay/pipe/slab.ts'
 import { PipeRecorder, type PipeWorld } from '../helper/pipe-world.ts'
 
@@ -10,7 +10,7 @@ const MiB = 1024 * 1024
 
 interface Ends {
   readonly world: PipeWorld
-  readonly dialled: Pipe
+  readonly dialled: Pipe & Pausable
   readonly accepted: Pipe
   readonly atDialled: PipeRecorder
   readonly atAccepted: PipeRecorder
@@ -251,6 +251,39 @@ export function describePipe(name: string, start: () => Promise<PipeWorld>): voi
       await nextTurn()
       expect([atDialled.closes, atAccepted.closes]).toEqual([1, 1])
       expect(atAccepted.bytes).toBe(0)
+    })
+
+    it('delivers nothing while it is paused, lets the sender wait, and brings all of it afterwards', async () => {
+      const { dialled, accepted, atDialled, atAccepted } = await connect()
+      atDialled.onData = (slab, from, to) => {
+        atDialled.chunks.push(Buffer.from(slab.bytes.subarray(from, to)))
+        dialled.pause()
+      }
+      const sent = randomFillSync(Buffer.alloc(24 * MiB))
+      accepted.write(sent)
+      await atDialled.until(() => atDialled.bytes > 0)
+      for (let last = -1; last !== atDialled.bytes; ) {
+        last = atDialled.bytes
+        await sleep(50)
+      }
+      expect(atDialled.bytes).toBeLessThan(MiB)
+      expect(accepted.queuedBytes).toBeGreaterThan(8 * MiB)
+      dialled.write(Buffer.from('still heard'))
+      await atAccepted.until(() => atAccepted.bytes === 11)
+      atDialled.onData = undefined
+      dialled.resume()
+      await atDialled.until(() => atDialled.bytes === sent.length)
+      expect(sha256(atDialled.all)).toBe(sha256(sent))
+    })
+
+    it('ends in order though it is paused', async () => {
+      const { dialled, atDialled, atAccepted } = await connect()
+      dialled.pause()
+      dialled.end()
+      await atAccepted.until(() => atAccepted.closes === 1)
+      await atDialled.until(() => atDialled.closes === 1)
+      dialled.pause()
+      dialled.resume()
     })
 
     it('tells of the end also when it was over before start()', async () => {

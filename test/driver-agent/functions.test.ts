@@ -144,6 +144,57 @@ describe('control streams', () => {
     expect(world.ledger.executors[0]?.phase).toBe('running')
   })
 
+  it('are not heard after a hundred words that make no sense', async () => {
+    const world = new AgentWorld()
+    await world.post(1)
+    const channel = world.connect(0)
+    for (let word = 0; word < 100; word += 1) channel.say({ is: 'nonsense' })
+    expect(channel.isClosed).toBe(true)
+    channel.say({ is: 'rpc-opened' })
+    expect(world.ledger.executors[0]?.phase).toBe('starting')
+  })
+
+  it('bring no more lines than a shim would send, and what was dropped is counted and told', async () => {
+    const world = new AgentWorld()
+    await world.post(1)
+    const channel = world.connect(0)
+    for (let i = 0; i < 50; i++)
+      channel.say({ is: 'log', lines: Array.from({ length: 100 }, () => 'WARN noise'), dropped: 0 })
+    expect(world.lines).toHaveLength(400)
+    expect(world.functions.droppedLogLines).toBe(4_600)
+    world.clock.pass(10_000)
+    channel.say({ is: 'log', lines: ['WARN after'], dropped: 0 })
+    expect(world.lines.slice(400)).toEqual([
+      '[executor 1] WARN after',
+      '[executor 1] … 4600 more lines are in its log file',
+    ])
+  })
+
+  it('may say many words that make no sense, which are few lines, and then no more', async () => {
+    const world = new AgentWorld()
+    await world.post(1)
+    const channel = world.connect(0)
+    channel.say({ is: 'log', lines: Array.from({ length: 200_000 }, () => 7), dropped: 0 })
+    for (let i = 0; i < 98; i++) channel.say({ is: 'log', lines: [7, 8, 9], dropped: 'x'.repeat(70_000) })
+    expect(channel.isClosed).toBe(false)
+    channel.say({ is: 'nonsense' })
+    expect(channel.isClosed).toBe(true)
+    const told = world.log.filter(({ msg }) => msg === 'a word of a shim was not understood')
+    expect(told.map(({ count }) => count)).toEqual([1, 2, 4, 8, 16, 32, 64])
+    expect(JSON.stringify(told).length).toBeLessThan(3_000)
+  })
+
+  it('have one control stream each: a newer one ends it', async () => {
+    const world = new AgentWorld()
+    await world.post(1)
+    const first = world.connect(0)
+    const second = world.connect(0)
+    expect([first.isClosed, second.isClosed]).toEqual([true, false])
+    first.say({ is: 'log', lines: ['WARN of the first'], dropped: 0 })
+    second.say({ is: 'log', lines: ['WARN of the second'], dropped: 0 })
+    expect(world.lines).toEqual(['[executor 1] WARN of the second'])
+  })
+
   it('carry drain to the shim', async () => {
     const world = new AgentWorld()
     await world.post(1)

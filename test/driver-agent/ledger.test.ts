@@ -3,6 +3,7 @@ import { Ledger } from '../../driver-agent/ledger.ts'
 import { liveText } from '../../driver-agent/live-line.ts'
 import {
   emptySummary,
+  formatMiB,
   matrixLines,
   summarize,
   summaryLines,
@@ -131,6 +132,19 @@ describe('the summary of a run', () => {
       resets: { gone: 2 },
     })
     expect(summaryLines(summary)[0]).toBe('2 functions started, 5.0 s wall time, 8.0 function-seconds')
+  })
+
+  it('names the function that came closest to the memory that its pod asks for', () => {
+    const ledger = twoExecutors()
+    const summary = () => summarize(ledger, { endedBy: 'spark', exitCode: 0 }, circumstances, 6_000)
+    expect(summaryLines(summary()).join('\n')).not.toContain('memory:')
+    for (const [index, record] of ledger.executors.entries())
+      record.peakBytes = record.memoryBytes / (index + 2)
+    const [first] = ledger.executors
+    const asked = formatMiB(first?.memoryBytes ?? 0)
+    expect(summaryLines(summary()).at(-1)).toBe(
+      `memory: executor 1, the fullest, used up to ${formatMiB((first?.memoryBytes ?? 0) / 2)} MiB of the ${asked} MiB that its pod asks for`,
+    )
   })
 
   it('says that no function was started, and why', () => {

@@ -28,7 +28,7 @@ function abandoned(base: string): string {
 
 describe('the folder of a run', () => {
   it('is private to the user', async () => {
-    const dir = await createRunDir(join(parent, 'base'))
+    const dir = await createRunDir(undefined, join(parent, 'base'))
     expect(statSync(dir.path).mode & 0o777).toBe(0o700)
     expect(statSync(join(parent, 'base')).mode & 0o777).toBe(0o700)
     await dir.remove()
@@ -38,8 +38,8 @@ describe('the folder of a run', () => {
   it('of a killed agent is removed at the next start, that of a live one is not', async () => {
     const base = join(parent, 'base')
     const left = abandoned(base)
-    const first = await createRunDir(base)
-    const second = await createRunDir(base)
+    const first = await createRunDir(undefined, base)
+    const second = await createRunDir(undefined, base)
     expect(existsSync(left)).toBe(false)
     expect(await liveRunDirs(base)).toEqual(expect.arrayContaining([first.path, second.path]))
     await first.remove()
@@ -59,7 +59,7 @@ describe('the folder of a run', () => {
   it('is refused where somebody else could have made it', async () => {
     const base = join(parent, 'base')
     writeFileSync(base, '')
-    await expect(createRunDir(base)).rejects.toThrow()
+    await expect(createRunDir(undefined, base)).rejects.toThrow()
   })
 
   it('keeps logs of failed runs for a week', async () => {
@@ -79,19 +79,20 @@ describe('the folder of a run', () => {
     )
   })
 
-  it('hands an errand to its agent', async () => {
-    const dir = await createRunDir(join(parent, 'base'))
-    const asked = new Promise((resolve) => dir.onErrand(resolve))
+  it('hands an errand to its agent, from its first moment on', async () => {
+    const asked: string[] = []
+    const dir = await createRunDir((errand) => asked.push(errand), join(parent, 'base'))
     const sent = sendErrand(dir.path, 'stop')
-    expect(await asked).toBe('stop')
+    await expect.poll(() => asked).toEqual(['stop'])
     // What ends the sender's wait is the end of the agent's process; here, nobody ends.
-    await Promise.race([sent, new Promise((resolve) => setTimeout(resolve, 20))])
+    const waits = Symbol('still waits')
+    expect(await Promise.race([sent, new Promise((resolve) => setTimeout(resolve, 20, waits))])).toBe(waits)
     await dir.remove()
   })
 
   it('refuses errands of an agent that takes none, as submit', async () => {
-    const dir = await createRunDir(join(parent, 'base'))
-    await sendErrand(dir.path, 'stop')
+    const dir = await createRunDir(undefined, join(parent, 'base'))
+    expect(await sendErrand(dir.path, 'stop')).toBe(false)
     await dir.remove()
   })
 

@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { selfCommand } from '../../cli/self.ts'
 import { namespaceMode, unshareCommand } from '../../driver-agent/local/namespace.ts'
 import { setupCommand, setupScript } from '../../driver-agent/local/setup-script.ts'
 import type { FunctionPayload } from '../../executor-shim/payload.ts'
+import { examplePayload } from '../helper/example-payload.ts'
 import { ExecutorWorld } from '../helper/executor-world.ts'
+import { howEnded } from '../helper/how-ended.ts'
 import { processesMarked, until } from '../helper/local-function.ts'
 
 async function newWorld(): Promise<ExecutorWorld> {
@@ -35,7 +39,26 @@ it('ends when no relay comes back for as long as streams may wait', async () => 
   )
   await executor.born.promise
   await world.stopRelay()
-  expect(await executor.handle.ended).toEqual({ why: 'exited', code: 3 })
+  expect(await howEnded(executor.handle.ended)).toEqual({ why: 'exited', code: 3 })
+})
+
+it('leaves nothing of the work folder that it made itself', async () => {
+  const world = await newWorld()
+  const temporary = join(world.folder, 'own-temporary')
+  mkdirSync(temporary)
+  const [program = '', ...args] = selfCommand(['shim'])
+  const { SLR_WORK_DIR: _none, ...environment } = process.env
+  const child = spawn(program, args, {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    env: { ...environment, SPARK_HOME: world.sparkHome, TMPDIR: temporary },
+  })
+  const exit = once(child, 'exit')
+  child.stdin.write(`${JSON.stringify(examplePayload())}\n`)
+  const hasFolder = () => readdirSync(temporary).some((name) => name.startsWith('spark-lambda-relay-'))
+  await until(hasFolder, 10_000, 'it makes its work folder')
+  child.stdin.end()
+  expect(await exit).toEqual([3, null])
+  expect(readdirSync(temporary)).toEqual([])
 })
 
 it('ends with its JVM when whoever started it closes its stdin, even if nothing is killed', async () => {
@@ -44,8 +67,9 @@ it('ends with its JVM when whoever started it closes its stdin, even if nothing 
   let closeStdin = () => {}
   const exit = Promise.withResolvers<number | null>()
   const start = (payload: FunctionPayload) => {
-    const { command, env } = setupCommand(setupScript({ mounts: [] }), selfCommand(['shim']))
-    const [program = '', ...args] = [...unshareCommand(namespaceMode()), ...command]
+    const mode = namespaceMode()
+    const { command, env } = setupCommand(setupScript({ mounts: [], mode }), selfCommand(['shim']))
+    const [program = '', ...args] = [...unshareCommand(mode), ...command]
     const child = spawn(program, args, {
       stdio: ['pipe', 'ignore', 'inherit', 'ignore', 'ignore'],
       env: {

@@ -241,7 +241,18 @@ describe('exec', () => {
     await world.killRelay()
     const { code, err } = await run.finished
     expect(code).toBe(1)
-    expect(err).toMatch(/no relay was reached for 1000 ms/)
+    expect(err).toMatch(/no relay took this address for 1 s; tried \S+ \(.*(ENOENT|ECONNREFUSED)/)
+  })
+
+  it('says why no relay takes it, once while it tries and once more at its end', async () => {
+    const first = world.exec(2, ['sh', '-c', 'echo up; exec sleep 300'])
+    await new Promise((resolve) => first.child.stdout?.once('data', resolve))
+    const second = world.exec(2, ['true'], { options: ['--linger', '2s', '--log-level', 'warn'] })
+    const { code, err } = await second.finished
+    expect(code).toBe(1)
+    expect(err).toMatch(/^spark-lambda-relay: no relay took this address for 2 s; tried \S+ \(taken: /m)
+    const warnings = err.split('\n').filter((line) => line.includes('this relay is not reached'))
+    expect(warnings.map((line) => JSON.parse(line).class).sort()).toEqual(['bulk', 'urgent'])
   })
 
   it('does not start the command when a port is taken, and says which', async () => {
@@ -261,6 +272,18 @@ describe('exec', () => {
     const { code, err } = await world.exec(2, ['true'], { credentials }).finished
     expect(code).toBe(2)
     expect(err).toMatch(message)
+  })
+
+  it('refuses a CA that is not there, and an application that no key of its covers, with 2', async () => {
+    const noCa = await world.exec(2, ['true'], { options: ['--tls-ca', '/no/ca'] }).finished
+    expect(noCa.code).toBe(2)
+    expect(noCa.err).toMatch(/--tls-ca \/no\/ca cannot be read/)
+    const keys = join(world.dir, 'narrow-keys')
+    writeFileSync(keys, generateKeyLine('narrow', 'team-a-'), { mode: 0o600 })
+    const credentials = ['--secret-file', keys]
+    const noKey = await world.exec(2, ['true'], { credentials, options: ['--app', 'team-b-x'] }).finished
+    expect(noKey.code).toBe(2)
+    expect(noKey.err).toMatch(/team-b-x/)
   })
 
   it('refuses to be isolated from a relay that it could only reach by TCP', async () => {

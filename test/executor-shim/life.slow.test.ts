@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ExecutorWorld } from '../helper/executor-world.ts'
+import { howEnded } from '../helper/how-ended.ts'
 
 const warn = '26/11/23 02:50:01 WARN TaskSetManager: Lost task 0.0'
 const trace = '\tat org.apache.spark.X.y(X.scala:1)'
@@ -20,7 +21,7 @@ describe('an executor in a namespace, over a real relay', () => {
     const birth = await executor.born.promise
     await executor.message('rpc-opened')
     executor.order({ print: [info, warn, trace, info], exit: 0 })
-    expect(await executor.handle.ended).toEqual({ why: 'exited', code: 0 })
+    expect(await howEnded(executor.handle.ended)).toEqual({ why: 'exited', code: 0 })
 
     expect(executor.messages.map(({ is }) => is).filter((is) => is !== 'traffic')).toEqual([
       'started',
@@ -73,7 +74,7 @@ describe('an executor in a namespace, over a real relay', () => {
       reason: 'its lifetime will be over',
     })
     expect(await executor.message('exited')).toMatchObject({ code: 0, signal: null })
-    expect(await executor.handle.ended).toEqual({ why: 'exited', code: 0 })
+    expect(await howEnded(executor.handle.ended)).toEqual({ why: 'exited', code: 0 })
   })
 
   it('stops by SIGTERM, and by SIGKILL when that does not help', async () => {
@@ -81,7 +82,7 @@ describe('an executor in a namespace, over a real relay', () => {
     await willing.born.promise
     willing.tell({ is: 'stop', reason: 'deleted', graceMs: 5000 })
     expect(await willing.message('exited')).toMatchObject({ code: null, signal: 'SIGTERM' })
-    expect(await willing.handle.ended).toEqual({ why: 'exited', code: 1 })
+    expect(await howEnded(willing.handle.ended)).toEqual({ why: 'exited', code: 1 })
 
     const stubborn = await world.executor()
     await stubborn.born.promise
@@ -102,7 +103,7 @@ describe('an executor in a namespace, over a real relay', () => {
       signal: null,
       lastLines: ['Error: Could not find or load main class x'],
     })
-    expect(await executor.handle.ended).toEqual({ why: 'exited', code: 1 })
+    expect(await howEnded(executor.handle.ended)).toEqual({ why: 'exited', code: 1 })
   })
 
   it('tells of a JVM that was killed', async () => {
@@ -110,7 +111,7 @@ describe('an executor in a namespace, over a real relay', () => {
     await executor.born.promise
     executor.order({ killSelf: 'SIGKILL' })
     expect(await executor.message('exited')).toMatchObject({ code: null, signal: 'SIGKILL' })
-    expect(await executor.handle.ended).toEqual({ why: 'exited', code: 1 })
+    expect(await howEnded(executor.handle.ended)).toEqual({ why: 'exited', code: 1 })
   })
 
   it('refuses a Spark other than the driver runs, and starts no JVM', async () => {
@@ -119,7 +120,7 @@ describe('an executor in a namespace, over a real relay', () => {
       code: 2,
       lastLines: [expect.stringContaining('the function has Spark 4.3.0, the driver runs 3.5.7')],
     })
-    expect(await executor.handle.ended).toEqual({
+    expect(await howEnded(executor.handle.ended)).toEqual({
       why: 'exited',
       code: 2,
       detail: expect.stringContaining('the function has Spark 4.3.0'),
@@ -149,7 +150,10 @@ describe('an executor in a namespace, over a real relay', () => {
   it('ends itself when its lifetime is over, and is reported as timed out', async () => {
     const executor = await world.executor({ maxLifetimeMs: 6000 })
     expect(await executor.message('exited')).toMatchObject({ signal: 'SIGTERM' })
-    expect(await executor.handle.ended).toEqual({ why: 'timed-out', detail: 'its lifetime is over' })
+    expect(await howEnded(executor.handle.ended)).toEqual({
+      why: 'timed-out',
+      detail: 'its lifetime is over',
+    })
   })
 
   it('lets the driver see that the work folder is full', async () => {

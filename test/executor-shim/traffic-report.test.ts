@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { ShimMessage } from '../../executor-shim/control.ts'
 import { TrafficReport } from '../../executor-shim/traffic-report.ts'
 import type { Tunnel } from '../../relay/loopback/index.ts'
+import { encodeMessage } from '../../relay/loopback/messages.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -43,4 +44,13 @@ it('comes less often with a thousand peers, so that a thousand of them do not dr
   expect(sent).toHaveLength(4)
   await report.close()
   expect(sent).toHaveLength(5)
+})
+
+it('tells of the busiest of thousands of peers, in a message that can be sent', async () => {
+  const { report, sent } = startReport(30_000)
+  await vi.advanceTimersByTimeAsync(700_000)
+  await report.close()
+  const [first] = sent as Extract<ShimMessage, { is: 'traffic' }>[]
+  expect(first?.peers).toHaveLength(5_000)
+  expect(() => encodeMessage(first)).not.toThrow()
 })

@@ -4,13 +4,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { diesWithUs } from '../../driver-agent/spawn.ts'
 import { expiryIn, generateKeyLine, parseKeys, type SigningKey, signToken } from '../../relay/token/index.ts'
 import { freePort } from '../helper/redis.ts'
+import { makeTempFolder, type TempFolder } from '../helper/temp-folder.ts'
 
 const entry = fileURLToPath(new URL('../../bin/spark-lambda-relay.js', import.meta.url))
 
@@ -153,15 +153,17 @@ export class FleetRelay {
 
 export class Fleet {
   readonly folder: string
+  readonly #temp: TempFolder
   readonly key: SigningKey
   readonly secretFile: string
   readonly times: Times
   readonly relays: readonly FleetRelay[]
 
-  private constructor(folder: string, secret: string, times: Times, relays: readonly FleetRelay[]) {
-    this.folder = folder
+  private constructor(temp: TempFolder, secret: string, times: Times, relays: readonly FleetRelay[]) {
+    this.#temp = temp
+    this.folder = temp.path
     this.key = parseKeys(secret, 'test')[0] as SigningKey
-    this.secretFile = join(folder, 'secret')
+    this.secretFile = join(this.folder, 'secret')
     writeFileSync(this.secretFile, `${secret}\n`, { mode: 0o600 })
     this.times = times
     this.relays = relays
@@ -169,7 +171,8 @@ export class Fleet {
 
   static async start(options: FleetOptions): Promise<Fleet> {
     const { times } = options
-    const folder = mkdtempSync(join(tmpdir(), 'slr-fleet-'))
+    const temp = makeTempFolder('slr-fleet-', process.env.SLR_TEST_KEEP !== undefined)
+    const folder = temp.path
     const secret = generateKeyLine('test', '*')
     const relays: FleetRelay[] = []
     for (let index = 0; index < options.relays; index++) {
@@ -186,7 +189,7 @@ export class Fleet {
       const logFile = join(folder, `relay-${index}.log`)
       relays.push(new FleetRelay(index, url, listen, await freePort(), logFile, args, secret))
     }
-    const fleet = new Fleet(folder, secret, times, relays)
+    const fleet = new Fleet(temp, secret, times, relays)
     try {
       await Promise.all(relays.map((relay) => relay.start()))
     } catch (error) {
@@ -232,6 +235,6 @@ export class Fleet {
 
   async stop(): Promise<void> {
     await Promise.all(this.relays.map((relay) => relay.kill()))
-    if (process.env.SLR_TEST_KEEP === undefined) rmSync(this.folder, { recursive: true, force: true })
+    this.#temp.remove()
   }
 }

@@ -11,7 +11,8 @@ import { systemClock } from '../../relay/time/clock.ts'
 import { CheckedStream } from './checked-stream.ts'
 import type { FromParty, PartyReport, PartySetup, ToParty, TrafficClass } from './party-messages.ts'
 
-const tell = (message: FromParty): void => void process.send?.(message)
+/** Whoever started us may be gone already: then 'disconnect' ends us, and there is nobody to tell. */
+const tell = (message: FromParty): void => void process.send?.(message, undefined, undefined, () => {})
 
 class Party {
   readonly #setup: PartySetup

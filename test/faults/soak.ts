@@ -13,6 +13,7 @@ import { Fleet, type Times } from './fleet.ts'
 import { Journal } from './journal.ts'
 import type { Party } from './party.ts'
 import { mulberry } from './random.ts'
+import { StandstillWatch } from './standstill.ts'
 import { wait } from './world.ts'
 
 const RELAYS = 3
@@ -25,6 +26,8 @@ export interface SoakResult {
   readonly streams: number
   readonly bytes: number
   readonly longestStallMs: number
+  /** The longest time in which this process itself, which is nearly idle, got no turn: so long the machine stood still. */
+  readonly longestStandstillMs: number
   /** Sentences; empty: all is well. */
   readonly wrong: readonly string[]
   /** The most that any endpoint had, while its streams were new and when all were over. */
@@ -82,6 +85,7 @@ export async function soak(
   })
   const proxies = await Promise.all(starting)
   let crowd: Crowd | undefined
+  let standstill: StandstillWatch | undefined
   const counts: Record<string, number> = {}
   const wrong: string[] = []
   try {
@@ -91,6 +95,10 @@ export async function soak(
     const tell = (): void => {
       for (const line of journal.lately(TOLD_MS)) say(line)
     }
+    const stoodStill = new StandstillWatch((ms) => {
+      journal.note(`this machine stood still for ${Math.round(ms)} ms`)
+    })
+    standstill = stoodStill
     await crowd.mesh({ urgent: 1, bulk: 2 })
     await wait(3_000)
     const before = await Promise.all(parties.map(weigh))
@@ -226,10 +234,12 @@ export async function soak(
       streams: outcome.streams,
       bytes: outcome.bytes,
       longestStallMs: Math.round(stalls.at(-1) ?? 0),
+      longestStandstillMs: Math.round(stoodStill.longestMs),
       wrong,
       endpoints: { before: mostOf(before), after: mostOf(after) },
     }
   } finally {
+    standstill?.stop()
     await crowd?.end()
     await fleet.stop()
     await Promise.all([...proxies, ...toRedis].map((proxy) => proxy.stop()))

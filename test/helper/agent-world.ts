@@ -100,13 +100,18 @@ export class AgentWorld {
   readonly hopeless: string[] = []
   readonly newApplications: string[] = []
   readonly lines: string[] = []
+  /** Warnings and worse of our own log. */
+  readonly log: ({ readonly msg: string } & Readonly<Record<string, unknown>>)[] = []
   readonly pods: Pods
   readonly functions: Functions
   /** Replaced by tests that want signing to fail or to wait. */
   signToken: (address: string) => Promise<string> = async (address) => `token of ${address}`
 
   constructor(options: { maxExecutors?: number; instances?: number } = {}) {
-    const logger = pino({ level: 'silent' })
+    const logger = pino(
+      { level: 'warn' },
+      { write: (line: string) => void this.log.push(JSON.parse(line) as { msg: string }) },
+    )
     this.functions = new Functions({
       provider: this.provider,
       payload,

@@ -10,7 +10,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { pino } from 'pino'
 import { selfCommand } from '../../cli/self.ts'
+import { startTunnel, type Tunnel, type TunnelOptions } from '../../relay/loopback/index.ts'
 import { expiryIn, generateKeyLine, parseKeys, type SigningKey, signToken } from '../../relay/token/index.ts'
 
 export interface Finished {
@@ -47,6 +49,7 @@ export class ExecWorld {
   readonly #relayOptions: readonly string[]
   #relay: ChildProcess | undefined
   readonly #running = new Set<ChildProcess>()
+  readonly #tunnels: Tunnel[] = []
 
   private constructor(relayOptions: readonly string[]) {
     this.#relayOptions = relayOptions
@@ -137,7 +140,25 @@ export class ExecWorld {
     })
   }
 
+  /** An endpoint of ours in this process, ended by close(). `address`: whole. */
+  async tunnel(app: string, address: string, options: Partial<TunnelOptions> = {}, gen = 0): Promise<Tunnel> {
+    const claims = { app, addr: address, gen, role: 'driver' } as const
+    const started = await startTunnel({
+      app,
+      address,
+      token: () => signToken(this.key, { ...claims, exp: expiryIn(60_000) }),
+      relays: [this.relayUrl],
+      dials: [],
+      serves: [],
+      logger: pino({ level: 'silent' }),
+      ...options,
+    })
+    this.#tunnels.push(started)
+    return started
+  }
+
   async close(): Promise<void> {
+    await Promise.all(this.#tunnels.splice(0).map((tunnel) => tunnel.close()))
     const ends = [...this.#running].map(async (child) => {
       const closed = once(child, 'close')
       child.kill('SIGTERM')

@@ -2,7 +2,7 @@
  * Looks around from inside a function and writes what it found to descriptor 3, as JSON.
  * Arguments: addresses `host:port` to connect to, or paths of Unix sockets.
  */
-import { readdirSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 
@@ -18,7 +18,19 @@ export interface Sight {
   readonly processes: number
   readonly environment: readonly string[]
   readonly effectiveCapabilities: string
+  /** Files by which a machine is set up that could be opened for writing; nothing was written. */
+  readonly machineWritable: readonly string[]
 }
+
+const machineFiles = [
+  '/proc/sys/kernel/core_pattern',
+  '/proc/sys/vm/drop_caches',
+  '/proc/sysrq-trigger',
+  '/sys/kernel/uevent_helper',
+  '/sys/kernel/mm/transparent_hugepage/enabled',
+  '/sys/fs/cgroup/cgroup.procs',
+  '/sys/fs/cgroup/cgroup.subtree_control',
+]
 
 async function look(): Promise<Sight> {
   const connects: Record<string, { outcome: string; ms: number }> = {}
@@ -38,6 +50,16 @@ async function look(): Promise<Sight> {
     processes: readdirSync('/proc').filter((name) => /^\d+$/.test(name)).length,
     environment: Object.keys(process.env),
     effectiveCapabilities: /^CapEff:\s+(\S+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '',
+    machineWritable: machineFiles.filter(canBeWritten),
+  }
+}
+
+function canBeWritten(path: string): boolean {
+  try {
+    closeSync(openSync(path, 'r+'))
+    return true
+  } catch {
+    return false
   }
 }
 

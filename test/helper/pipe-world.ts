@@ -5,9 +5,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { PipeDialer } from '../../relay/endpoint/types.ts'
-import { createPipeDialer } from '../../relay/pipe/dial.ts'
-import type { Pipe, PipeEvents } from '../../relay/pipe/pipe.ts'
+import { createPipeDialer, type SocketDialer } from '../../relay/pipe/dial.ts'
+import type { Pausable, Pipe, PipeEvents } from '../../relay/pipe/pipe.ts'
 import { type Slab, SlabPool } from '../../relay/pipe/slab.ts'
 import { Front, type FrontOptions } from '../../relay/server/front.ts'
 import { type Listener, listen } from '../../relay/server/listen.ts'
@@ -33,11 +32,11 @@ export interface PipeWorld {
   /** Of the accepting side's read buffers. */
   readonly serverPool: SlabPool
   readonly clientPool: SlabPool
-  readonly dialer: PipeDialer
+  readonly dialer: SocketDialer
   /** The next pipe that comes in, with its remote. */
   nextAccepted(): Promise<Arrived>
   /** Both ends of one link. */
-  pair(): Promise<{ readonly dialled: Pipe; readonly accepted: Pipe }>
+  pair(): Promise<{ readonly dialled: Pipe & Pausable; readonly accepted: Pipe }>
   stop(): Promise<void>
 }
 

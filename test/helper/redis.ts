@@ -4,12 +4,12 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { diesWithUs } from '../../driver-agent/spawn.ts'
+import { makeTempFolder } from './temp-folder.ts'
 
 /** Why these tests cannot run here; undefined: they can. */
 export function whyNoRedis(): string | undefined {
@@ -35,7 +35,8 @@ export class RedisServer {
   readonly port: number
   readonly #args: readonly string[]
   readonly #cliArgs: readonly string[]
-  readonly #dir: string
+  readonly #temp = makeTempFolder('slr-redis-')
+  readonly #dir = this.#temp.path
   #child: ChildProcess | undefined
   #isStopped = false
 
@@ -43,7 +44,6 @@ export class RedisServer {
     this.port = port
     this.#args = args
     this.#cliArgs = cliArgs
-    this.#dir = mkdtempSync(join(tmpdir(), 'slr-redis-'))
   }
 
   /** `args` come after `--port`; `cliArgs` are what redis-cli needs to get in. */
@@ -124,7 +124,7 @@ export class RedisServer {
 
   async stop(): Promise<void> {
     await this.kill()
-    rmSync(this.#dir, { recursive: true, force: true })
+    this.#temp.remove()
   }
 }
 

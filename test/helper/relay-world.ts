@@ -36,11 +36,16 @@ export interface RelayWorld {
   /** Of the TCP listener. */
   readonly port: number
   readonly unixUrl: string
+  /** What the relay logged until now, a line each. */
+  readonly log: readonly LogLine[]
   token(claims?: Partial<TokenClaims>, key?: SigningKey): Promise<string>
   /** Dials by `url` (default: plain TCP) and says HELLO. */
   hello(hello?: Partial<Hello>, url?: string): Promise<RawLink>
   stop(): Promise<void>
 }
+
+/** `msg` and the line's own fields. */
+export type LogLine = { readonly msg: string } & Readonly<Record<string, unknown>>
 
 export const testApp = 'spark-test'
 
@@ -55,6 +60,7 @@ export async function startRelayWorld(
     'test',
   )
   const key = keys[0] as SigningKey
+  const log: LogLine[] = []
   const relay = await startRelay(
     {
       ...readOptions(relayOptions, {}, {}),
@@ -66,7 +72,7 @@ export async function startRelayWorld(
     },
     new TokenVerifier(KeyRing.of(keys)),
     certificates,
-    pino({ level: 'silent' }),
+    pino({ level: 'info' }, { write: (line: string) => void log.push(JSON.parse(line) as LogLine) }),
   )
   const port = Number(/:(\d+)$/.exec(relay.listening[0] as string)?.[1])
   const dialer = createPipeDialer({ tlsCaFile: certificates?.caFile })
@@ -76,6 +82,7 @@ export async function startRelayWorld(
     key,
     port,
     unixUrl: relay.listening[1] as string,
+    log,
     token: (claims = {}, by = key) =>
       signToken(by, {
         app: testApp,

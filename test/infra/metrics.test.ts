@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { relayOptions } from '../../cli/options/relay.ts'
 import { sniffFailures } from '../../relay/server/metrics.ts'
 import { closeReasons, resetReasons } from '../../relay/wire/errors.ts'
 import { startRelayWorld } from '../helper/relay-world.ts'
@@ -89,6 +90,29 @@ describe('what infra/ names', () => {
     expect(alertNames.filter((name) => !headings.has(name))).toEqual([])
     const links = [...alerts.matchAll(/runbook: docs\/runbook\.md#(\w+)/g)].map(([, anchor]) => anchor)
     expect(links).toEqual(alertNames.map((name) => name.toLowerCase()))
+  })
+})
+
+describe('the alerts', () => {
+  it('are looked at more often than what they tell of lasts', () => {
+    expect(alerts).toMatch(/^ {4}interval: 5s$/m)
+    const [, missing = ''] = /- alert: EndpointsMissing\n([\s\S]*?)- alert:/.exec(alerts) ?? []
+    // An address is missing for grace at most, 8 s.
+    expect(missing).not.toMatch(/\bfor:/)
+  })
+})
+
+describe('the systemd unit', () => {
+  it('starts a relay by options that there are', () => {
+    const unit = read('infra/spark-lambda-relay.service')
+    const [, line = ''] =
+      /^ExecStart=(?:.*\\\n)*.*$/m.exec(unit)?.[0].match(/spark-lambda-relay (relay [\s\S]*)/) ?? []
+    const words = line.replaceAll('\\\n', ' ').trim().split(/\s+/)
+    expect(words.shift()).toBe('relay')
+    const flags = new Set(Object.values(relayOptions).map(({ flag }) => flag))
+    const given = words.filter((word) => word.startsWith('--'))
+    expect(given.length).toBeGreaterThan(7)
+    expect(given.filter((word) => !flags.has(word))).toEqual([])
   })
 })
 

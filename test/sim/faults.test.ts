@@ -1,7 +1,8 @@
 /** Single faults, each with a name; the random schedules next door mix them. */
 import { describe, expect, it } from 'vitest'
 import type { EndpointLimits } from '../../relay/endpoint/index.ts'
-import { FrameType, type FrameTypeName } from '../../relay/wire/index.ts'
+import { encodeControl, FrameType, type FrameTypeName } from '../../relay/wire/index.ts'
+import { RawLink } from './raw-link.ts'
 import { regressions } from './regressions.ts'
 import { runPlan } from './run-plan.ts'
 import type { Script } from './talker.ts'
@@ -205,6 +206,38 @@ describe('a stream', () => {
     expectReset(world, open, ['gone', 'shutdown'])
   })
 
+  it('with one that says goodbye ends by GONE before its route goes down: by that alone it would be resumed', async () => {
+    const world = new World()
+    const [opener, acceptor] = ['127.64.0.1', '127.64.0.2'].map((address) => {
+      const link = new RawLink(world, world.relay, address)
+      link.hello(address, { incarnation: address === '127.64.0.1' ? 'aaaaaaaaaaaaaaaa' : 'bbbbbbbbbbbbbbbb' })
+      return link
+    }) as [RawLink, RawLink]
+    await world.pass(20)
+    opener.send(encodeControl(FrameType.open, 1, 1_000, { to: '127.64.0.2', port: 9, id: 1 }))
+    await world.pass(20)
+    const [open] = acceptor.of(FrameType.open)
+    const answer = { incarnation: 'bbbbbbbbbbbbbbbb' }
+    acceptor.send(encodeControl(FrameType.opened, open?.label ?? 0, 1_000, answer))
+    await world.pass(20)
+    acceptor.signal(FrameType.goodbye, 0, 0)
+    await world.pass(20)
+    const told: number[] = [FrameType.gone, FrameType.routeDown]
+    expect(opener.frames.map(({ type }) => type).filter((type) => told.includes(type))).toEqual(told)
+  })
+
+  it('that is reset and never confirmed, because the peer is gone, counts once', async () => {
+    const { world, alice, bob } = await start()
+    const talk = world.talk(alice, bob.address, patient, patient)
+    await world.pass(50)
+    bob.crash()
+    await world.pass(100)
+    talk.opener.reset_('aborted')
+    await world.pass(20_000)
+    expect(alice.endpoint.figures()).toMatchObject({ openStreams: 0, resets: { aborted: 1 } })
+    expect(Object.keys(alice.endpoint.figures().resets)).toEqual(['aborted'])
+  })
+
   it('to a port that nobody serves is reset with refused', async () => {
     const cast = await start()
     const talk = cast.world.talk(cast.alice, cast.bob.address, patient, 'refuses')
@@ -315,6 +348,33 @@ describe('an address that is over', () => {
     const talk = world.talk(alice, bob.address, patient, patient)
     await world.pass(100)
     alice.crash('machine')
+    await world.pass(6_000 + 8_000 + 1_000)
+    expect(talk.acceptors[0]?.talker.ending).toEqual({ is: 'reset', reason: 'gone' })
+  })
+
+  it('is told to an acceptor that lost its own link before the loss of its opener was noticed', async () => {
+    const cast = await start()
+    const { world, alice, bob } = cast
+    const talk = world.talk(alice, bob.address, patient, patient)
+    await world.pass(50)
+    alice.crash('machine')
+    await world.pass(1_000)
+    for (const { near } of bob.connections) near.cut()
+    await world.pass(4_000)
+    expect(bob.endpoint.state).toBe('attached')
+    await world.pass(2_000 + 8_000)
+    expect(talk.acceptors[0]?.talker.ending).toEqual({ is: 'reset', reason: 'gone' })
+  })
+
+  it('is told to an acceptor whose opener came back and went again before it resumed', async () => {
+    const cast = await start()
+    const { world, alice, bob } = cast
+    const talk = world.talk(alice, bob.address, patient, patient)
+    await world.pass(50)
+    for (const { near } of alice.connections) near.cut()
+    await world.until(() => alice.endpoint.state === 'detached', 1_000)
+    await world.until(() => world.relay.metrics.links.bulk.attached === 2, 1_000)
+    alice.crash('machine') // its WELCOME is on its way
     await world.pass(6_000 + 8_000 + 1_000)
     expect(talk.acceptors[0]?.talker.ending).toEqual({ is: 'reset', reason: 'gone' })
   })

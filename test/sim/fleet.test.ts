@@ -169,6 +169,68 @@ it('a retired generation does not stay as a visitor where nobody has heard of it
   expect([heir.closeReason, heir.of(FrameType.welcome).length]).toEqual([0, 1])
 })
 
+it('a retirement reaches a home that has asked to be left and works on, as no other is to be had', async () => {
+  const world = new World({ relays: ['relay-a'], directoryLatencyMs: 2 })
+  const alice = world.endpoint({ address: '127.64.0.1', role: 'driver' })
+  const bob = world.endpoint({ address: '127.64.0.2' })
+  await world.pass(2_000)
+  world.directoryOutage.untilMs = world.clock.now() + 30_000
+  await world.until(() => asked(world, 'cut-off') === 2, 20_000)
+  alice.endpoint.retire(bob.address, 1)
+  await world.pass(100)
+  expect(bob.failure?.code).toBe('retired')
+})
+
+it.each([2, 3])(
+  'an endpoint whose lease was asked for when its relay began to leave is told to go, seed %i',
+  async (seed) => {
+    const world = new World({ seed, relays: ['relay-a', 'relay-b'], directoryLatencyMs: 300 })
+    await world.pass(3_000)
+    const relay = world.relays.get('relay-a') as SimRelay
+    world.endpoint({ address: '127.64.0.1', relays: [relay.url] })
+    await world.pass(3_000)
+    const late = world.endpoint({ address: '127.64.0.2', relays: [relay.url] })
+    await world.pass(50)
+    expect(relay.metrics.links.bulk.attached).toBe(1)
+    relay.drain(100)
+    await world.until(() => late.endpoint.state === 'attached', 1_000)
+    expect(relay.metrics.links.bulk.attached).toBe(2)
+    expect(await world.until(() => relay.lives > 1, 4_000)).toBe(true)
+    expect(late.endpoint.state).toBe('attached')
+  },
+)
+
+it('a stream that is resumed late to an address that others wait for has a time of grace of its own', async () => {
+  const world = new World({ relays: ['relay-a', 'relay-b'], directoryLatencyMs: 2 })
+  const [relayA, relayB] = [...world.relays.values()] as [SimRelay, SimRelay]
+  await world.pass(1_500)
+  const alice = world.endpoint({ address: '127.64.0.1', relays: ['relay-a'] })
+  const [bob, carol] = ['127.64.0.2', '127.64.0.3'].map((address) =>
+    world.endpoint({ address, relays: ['relay-b'] }),
+  ) as [SimEndpoint, SimEndpoint]
+  await world.pass(20_000)
+  const talks = [bob, carol].map((who) => world.talk(who, alice.address, patient, patient))
+  await world.pass(500)
+  // Alice keeps her link to a relay that cannot renew her lease; who visits her there must not ask elsewhere.
+  relayA.directoryOutage.untilMs = world.clock.now() + 60_000
+  await world.pass(20_000)
+  expect([alice.endpoint.state, relayB.node.tableSizes.parked]).toEqual(['attached', 0])
+  for (const { near, far } of bob.connections) if (far.party === relayA.party) near.cut()
+  await world.pass(7_500)
+  for (const { near, far } of carol.connections) if (far.party === relayA.party) near.cut()
+  await world.pass(5_000)
+  expect(relayB.node.tableSizes.parked).toBe(2)
+  relayA.directoryOutage.untilMs = 0
+  await world.pass(5_000)
+  expect(relayB.node.tableSizes.parked).toBe(0)
+  expect(talks.flatMap(({ opener, acceptors }) => [opener.ending, acceptors[0]?.talker.ending])).toEqual([
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ])
+})
+
 it('a relay that may have two links more takes two of ten that come at once, while it asks for their leases', async () => {
   const world = new World({ relays: ['relay-a'], directoryLatencyMs: 40, relayLimits: { maxLinks: 2 } })
   const links = Array.from({ length: 10 }, (_, i) => {

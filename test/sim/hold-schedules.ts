@@ -11,6 +11,8 @@ export const total = Number(process.env.SLR_SIM_SCHEDULES ?? (process.env.CI ===
 const seed = Number(process.env.SLR_SIM_SEED ?? Date.now() % 0x7fff_ffff)
 /** Drawn at once: fast-check keeps a little of each run until the end. */
 const BATCH = 10_000
+/** How often a long run says how far it is, ms. */
+const SAY_MS = 60_000
 
 /** How long a test of `share` may take, ms: a hundred times what it needs. */
 export function patienceMs(share: number): number {
@@ -24,6 +26,7 @@ export async function holdSchedules(name: string, plans: fc.Arbitrary<Plan>, sha
   const began = process.cpuUsage()
   let streams = 0
   let closed = 0
+  let saidMs = performance.now()
   const traces = Error.stackTraceLimit
   Error.stackTraceLimit = 0 // violations and refusals are made by the thousand
   try {
@@ -36,6 +39,9 @@ export async function holdSchedules(name: string, plans: fc.Arbitrary<Plan>, sha
         }),
         { seed: seed + done, numRuns: Math.min(BATCH, runs - done) },
       )
+      if (performance.now() - saidMs < SAY_MS) continue
+      saidMs = performance.now()
+      process.stdout.write(`${name}: ${Math.min(done + BATCH, runs)} of ${runs} schedules\n`)
     }
   } finally {
     Error.stackTraceLimit = traces

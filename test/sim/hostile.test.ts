@@ -287,6 +287,48 @@ describe('a hostile endpoint', () => {
     expect(world.relay.metrics.routes.bulk).toBe(0)
   })
 
+  it.each([
+    [1, 1, 'is told'],
+    [20, 0, 'hears nothing any more'],
+  ])('that watches one that is attached and lost %i s later %s', async (seconds, times) => {
+    const world = new World()
+    const alice = world.endpoint({ address: '127.64.0.1', limits })
+    const watcher = new RawLink(world, world.relay, 'watcher')
+    watcher.hello('127.64.0.66')
+    await world.pass(100)
+    watcher.send(encodeWatch({ peers: [{ address: alice.address, incarnation: alice.incarnation }] }))
+    for (let second = 0; second < seconds + 20; second++) {
+      if (second === seconds) alice.crash()
+      watcher.signal(FrameType.ping, 0, 0)
+      await world.pass(1_000)
+    }
+    expect(watcher.of(FrameType.gone)).toHaveLength(times)
+  })
+
+  it('that watches a million processes of one address is told of a bounded number of them', async () => {
+    const world = new World({ relayLimits: { controlFramesPerSecond: 1_000_000 } })
+    const mallory = new RawLink(world, world.relay, 'mallory')
+    mallory.hello('127.64.0.66')
+    const live = async (seconds: number): Promise<void> => {
+      for (let second = 0; second < seconds; second++) {
+        mallory.signal(FrameType.ping, 0, 0)
+        await world.pass(1_000)
+      }
+    }
+    await live(20)
+    for (let batch = 0; batch < 200; batch++) {
+      const peers = Array.from({ length: 500 }, (_none, i) => ({
+        address: '127.64.0.67',
+        incarnation: `${batch}.${i}`,
+      }))
+      mallory.send(encodeWatch({ peers }))
+    }
+    await live(20)
+    const told = mallory.of(FrameType.gone).length
+    expect(told).toBeGreaterThan(0)
+    expect(told).toBeLessThanOrEqual(16)
+  })
+
   it('that watches a million addresses costs a bounded number of places, for the time of grace, and others nothing', async () => {
     const world = new World({
       relayLimits: { maxLinks: 10, controlFramesPerSecond: 1_000_000, handshakeMs: 500 },

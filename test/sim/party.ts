@@ -47,15 +47,7 @@ export class Party implements Clock {
 
   /** Runs `callback` when the party is awake; never when it is dead. */
   after(delayMs: number, callback: () => void): Timer {
-    let timer: Timer
-    const fire = (): void => {
-      if (this.isDead) return
-      const wait = this.stoppedUntilMs - this.clock.now()
-      if (wait > 0) timer = this.clock.after(wait, fire)
-      else callback()
-    }
-    timer = this.clock.after(delayMs, fire)
-    return { cancel: () => timer.cancel() }
+    return this.clock.after(delayMs, callback, this)
   }
 
   /** Nothing of it runs for `ms`. What comes meanwhile waits. */

@@ -315,4 +315,48 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
       ],
     },
   ],
+  [
+    'whoever asks for a peer that attaches here while the directory fails to answer is joined to it',
+    {
+      ...plain,
+      seed: 167,
+      relays: 2,
+      directoryLatencyMs: 15,
+      steps: [
+        talk(5, 0, 1, { ...twoPieces, writes: 15_000 }),
+        { afterMs: 20, step: { is: 'restart-relay', relay: 1, downMs: 900 } },
+        { afterMs: 15, step: { is: 'directory-outage', ms: 300 } },
+      ],
+    },
+  ],
+  [
+    'a stream that was reset before its acceptor stood still for longer than tombstones last is not accepted again',
+    {
+      ...plain,
+      directoryLatencyMs: 0,
+      steps: [
+        { afterMs: 208, step: { is: 'stop', who: 3, ms: 169 } },
+        { afterMs: 20, step: { is: 'lag', who: 3, ms: 19, vanishes: true } },
+        talk(0, 1, 0),
+        talk(8, 3, 0),
+        { afterMs: 7, step: { is: 'reset', talk: 1, side: 'opener' } },
+        { afterMs: 81, step: { is: 'stop', who: 0, ms: 8_483 } },
+      ],
+    },
+  ],
+  [
+    'a stream whose opener stood still is not accepted again within all of the time that its end is remembered',
+    {
+      ...plain,
+      readBytes: 8_192,
+      relays: 2,
+      directoryLatencyMs: 0,
+      steps: [
+        { afterMs: 4, step: { is: 'stop', who: 0, ms: 8_984 } },
+        talk(1, 0, 1),
+        { afterMs: 1, step: { is: 'cut', who: 0, afterBytes: 0 } },
+        talk(1, 0, 0),
+      ],
+    },
+  ],
 ]

@@ -4,23 +4,31 @@
  */
 import type { Clock, Timer } from '../../relay/time/clock.ts'
 
-class Event implements Timer {
-  readonly atMs: number
-  readonly order: number
-  callback: (() => void) | undefined
+/** Whose event it is: it waits while the owner is stopped, and is lost when that one is dead. */
+export interface Owner {
+  readonly isDead: boolean
+  readonly stoppedUntilMs: number
+}
 
-  constructor(atMs: number, order: number, callback: () => void) {
+class Event implements Timer {
+  atMs: number
+  order: number
+  callback: (() => void) | undefined
+  readonly owner: Owner | undefined
+
+  constructor(atMs: number, order: number, callback: () => void, owner: Owner | undefined) {
     this.atMs = atMs
     this.order = order
     this.callback = callback
+    this.owner = owner
   }
   cancel(): void {
     this.callback = undefined
   }
 }
 
-/** Promise jobs that one event may need to settle: the longest chain of the core has about ten. */
-const PROMISE_TURNS = 20
+/** Promise jobs that one event may need to settle: twice as many as schedules were seen to need. */
+const PROMISE_TURNS = 12
 
 /** More than any schedule needs: who goes on after that goes in circles. */
 const MAX_EVENTS = 500_000
@@ -39,9 +47,9 @@ export class SimClock implements Clock {
     return this.#nowMs
   }
 
-  after(delayMs: number, callback: () => void): Timer {
+  after(delayMs: number, callback: () => void, owner?: Owner): Timer {
     this.#order += 1
-    const event = new Event(this.#nowMs + Math.max(0, delayMs), this.#order, callback)
+    const event = new Event(this.#nowMs + Math.max(0, delayMs), this.#order, callback, owner)
     this.#push(event)
     return event
   }
@@ -65,17 +73,28 @@ export class SimClock implements Clock {
       const next = this.#heap[0]
       if (next === undefined || next.atMs > untilMs) break
       this.#pop()
-      const { callback } = next
+      const { callback, owner } = next
       if (callback === undefined) continue
-      next.callback = undefined
       if (next.atMs > this.#nowMs) this.#nowMs = next.atMs
       this.ran += 1
       if (this.ran > MAX_EVENTS) throw new Error(`no rest after ${MAX_EVENTS} events, at ${this.#nowMs} ms`)
-      callback()
+      if (owner !== undefined && !owner.isDead && owner.stoppedUntilMs > this.#nowMs) this.#again(next, owner)
+      else {
+        next.callback = undefined
+        if (owner?.isDead !== true) callback()
+      }
       if (this.#unsettled || this.settlesAlways > 0) await this.#settle()
       if (isDone?.()) return
     }
     if (untilMs > this.#nowMs) this.#nowMs = untilMs
+  }
+
+  /** When its owner goes on, behind all that was due before. */
+  #again(event: Event, owner: Owner): void {
+    this.#order += 1
+    event.atMs = owner.stoppedUntilMs
+    event.order = this.#order
+    this.#push(event)
   }
 
   async #settle(): Promise<void> {

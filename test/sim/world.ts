@@ -50,8 +50,6 @@ export class SimRelay {
   /** It alone is cut off from the directory. */
   readonly directoryOutage = { untilMs: 0 }
   lives = 0
-  /** It told so many to stay at home for now: refused, and nobody's fault. */
-  settlings = 0
 
   constructor(world: World, url: string, limits: Partial<RelayLimits>) {
     this.world = world
@@ -67,7 +65,6 @@ export class SimRelay {
   /** A new process with nothing in its memory. */
   start(): void {
     this.lives += 1
-    this.settlings = 0
     const name = `${this.url}#${this.lives}`
     this.party = new Party(name, this.world.clock)
     this.metrics = new RelayMetrics()
@@ -82,10 +79,7 @@ export class SimRelay {
       metrics: this.metrics,
       log: {
         info: (fields, message) => this.world.note(this.url, message, fields),
-        warn: (fields, message) => {
-          if ((fields as { detail?: string }).detail?.includes('stay for now')) this.settlings += 1
-          this.world.note(this.url, message, fields)
-        },
+        warn: (fields, message) => this.world.note(this.url, message, fields),
         error: (fields, message) => {
           this.world.note(this.url, message, fields)
           this.world.faults.push(
@@ -408,7 +402,7 @@ export class World {
     const { closes, refusals, directoryFailures } = relay.metrics
     for (const code of ['violation', 'internal', 'version'] as const) {
       if (closes[code] > 0) this.faults.push(`${relay.url} closed ${closes[code]} links: ${code}`)
-      if (refusals[code] > (code === 'internal' ? directoryFailures + relay.settlings : 0))
+      if (refusals[code] > (code === 'internal' ? directoryFailures : 0))
         this.faults.push(`${relay.url} refused ${refusals[code]} links: ${code}`)
     }
   }

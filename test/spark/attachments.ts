@@ -5,10 +5,20 @@
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { jobs } from './harness.ts'
 
 const MiB = 1024 * 1024
+
+/** A home whose ~/.kube/config nobody can read: Spark's API client is to leave it alone. */
+export function homeWithKubeconfig(folder: string): Record<string, string> {
+  const home = join(folder, 'home')
+  mkdirSync(join(home, '.kube'), { recursive: true })
+  writeFileSync(join(home, '.kube', 'config'), 'this: [is not\n  a kubeconfig')
+  // A Python of pyenv is found through the home.
+  return { HOME: home, PYENV_ROOT: process.env.PYENV_ROOT ?? join(homedir(), '.pyenv') }
+}
 
 /** Compiles jobs/TimesSeven.java against `sparkHome` into a jar. Answers its path. */
 export function javaFunctionJar(folder: string, sparkHome: string): string {

@@ -145,7 +145,8 @@ describe.each(sparkVersions)('Spark %s, when a peer dies while its blocks are fe
     await job.saw('fetching', 240_000)
     await new Promise((resolve) => setTimeout(resolve, 1_000)) // some blocks are fetched, most are not
     const [victim] = ofKind(pid, 'shim')
-    process.kill(victim?.pid as number, 'SIGKILL')
+    if (victim === undefined) throw new Error(`no shim runs below ${pid}:\n${job.output.slice(-5_000)}`)
+    process.kill(victim.pid, 'SIGKILL')
     expect(await job.ended, job.output.slice(-3_000)).toBe(0)
     const result = job.result() as { right: boolean; pieces: number; seconds: number }
     expect(result).toMatchObject({ right: true, pieces: 180 })

@@ -21,6 +21,10 @@ export const droppedRows: readonly Row[] = [
   dropped('spark.kubernetes.authenticate.clientCertFile', ownAccess),
   dropped('spark.kubernetes.executor.volumes.hostPath.*', noVolume),
   dropped('spark.kubernetes.executor.volumes.nfs.*', noVolume),
+  dropped(
+    'spark.kubernetes.executor.volumes.emptyDir.*',
+    'an executor has one disk, with its work folder and SPARK_LOCAL_DIRS, and nothing is mounted elsewhere',
+  ),
   dropped('spark.kubernetes.hadoop.configMapName', noConfigMap),
   dropped('spark.kubernetes.executor.hadoopConfigMapName', noConfigMap),
   dropped('spark.kubernetes.kerberos.krb5.configMapName', noConfigMap),

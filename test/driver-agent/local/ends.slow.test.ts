@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type ProcessRow, processRow } from '../../../driver-agent/local/process-table.ts'
+import { howEnded } from '../../helper/how-ended.ts'
 import { processesMarked, startFunction, until } from '../../helper/local-function.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -91,7 +92,7 @@ describe.each(users)('a function of user %s', (user) => {
     await started.ready
     const [worker = Number.NaN] = (await chainOf(mark.text, 1)).workers
     process.kill(worker, 'SIGKILL')
-    expect(await started.end).toEqual({ why: 'exited', code: 7 })
+    expect(await howEnded(started.end)).toEqual({ why: 'exited', code: 7 })
   })
 
   it('ends when its lifetime is over', async () => {
@@ -102,7 +103,7 @@ describe.each(users)('a function of user %s', (user) => {
       { command: family, env: mark.env, workRoot: root, maxLifetimeMs: 1000 },
       user,
     )
-    expect(await started.end).toEqual({ why: 'timed-out', detail: 'lived for its 1 s' })
+    expect(await howEnded(started.end)).toEqual({ why: 'timed-out', detail: 'lived for its 1 s' })
     expect(performance.now() - since).toBeLessThan(5000)
     expect(processesMarked(mark.text)).toEqual([])
   })
@@ -129,14 +130,17 @@ describe.each(users)('a function of user %s', (user) => {
     expect(processesMarked(mark.text)).toEqual([])
   })
 
-  it('lives on while it stays within its memory', async () => {
+  it('lives on while it stays within its memory, and what it took is told at its end', async () => {
     const root = await workRoot(user)
     const eat = `globalThis.b = Buffer.alloc(90e6, 1); setTimeout(() => process.exit(5), 2500)`
     const started = startFunction(
       { command: [process.execPath, '-e', eat], workRoot: root, memoryBytes: 180 * 1024 * 1024 },
       user,
     )
-    expect(await started.end).toEqual({ why: 'exited', code: 5 })
+    const end = await started.end
+    expect(end).toEqual({ why: 'exited', code: 5, peakBytes: end.peakBytes })
+    expect(end.peakBytes).toBeGreaterThan(90e6)
+    expect(end.peakBytes).toBeLessThan(180 * 1024 * 1024)
   })
 
   it('is stopped at once, with nothing left when that is told', async () => {
@@ -173,7 +177,7 @@ describe.each(users)('a function of user %s', (user) => {
     const root = await workRoot(user)
     const leave = 'echo up >&3; mkdir -p /tmp/a/b/c; echo x >/tmp/a/b/c/x; chmod -R a-w /tmp/a'
     const started = startFunction({ command: ['sh', '-c', leave], workRoot: root }, user)
-    expect(await started.end).toEqual({ why: 'exited', code: 0 })
+    expect(await howEnded(started.end)).toEqual({ why: 'exited', code: 0 })
     await started.closed
     expect(readdirSync(root)).toEqual([])
   })

@@ -5,6 +5,7 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { howEnded } from '../../helper/how-ended.ts'
 import type { Sight } from '../../helper/isolation-main.ts'
 import { startFunction } from '../../helper/local-function.ts'
 import type { LocalRun } from '../../helper/local-function-main.ts'
@@ -56,7 +57,7 @@ describe.each(ways)('a function started $name', ({ run, user }) => {
       user,
       'hook',
     )
-    expect(await started.end).toEqual({ why: 'exited', code: 0 })
+    expect(await howEnded(started.end)).toEqual({ why: 'exited', code: 0 })
     sight = JSON.parse(started.log()) as Sight
     started.agent.stdin?.end()
   })
@@ -102,6 +103,10 @@ describe.each(ways)('a function started $name', ({ run, user }) => {
     for (const capability of [CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_MKNOD]) {
       expect(capabilities & (1n << capability)).toBe(0n)
     }
+  })
+
+  it('cannot set up the machine by its files, whoever owns them', () => {
+    expect(sight.machineWritable).toEqual([])
   })
 
   it('inherits no more of the environment than is on the list', () => {

@@ -1,16 +1,20 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { pino } from 'pino'
 import { expect, it, onTestFinished } from 'vitest'
 import { createLocalProvider } from '../../../driver-agent/local/index.ts'
 import { examplePayload } from '../../helper/example-payload.ts'
+import { howEnded } from '../../helper/how-ended.ts'
 import { until } from '../../helper/local-function.ts'
 
 it('hides functions, their logs and the agent from each other', async () => {
   const base = mkdtempSync(join(tmpdir(), 'neighbours-'))
   const logDir = join(base, 'logs')
-  const secret = join(base, 'secret-file')
+  // Not below /tmp, which is hidden whatever is asked.
+  mkdirSync('.cache', { recursive: true })
+  const keys = mkdtempSync(resolve('.cache/neighbours-'))
+  const secret = join(keys, 'secret-file')
   writeFileSync(secret, 'agent-only')
   // Each says who it is, waits for the other, then looks for what it must not find.
   const look = `
@@ -20,20 +24,21 @@ it('hides functions, their logs and the agent from each other', async () => {
   const provider = createLocalProvider({
     shimCommand: ['sh', '-c', look],
     sparkHome: '/nonexistent',
-    logDir,
+    // As a user may type them.
+    logDir: relative('.', logDir),
     workRoot: join(base, 'work'),
-    hide: [secret],
+    hide: [relative('.', secret)],
     logger: pino({ level: 'warn' }, pino.destination(2)),
   })
   onTestFinished(async () => {
     await provider.close()
-    rmSync(base, { recursive: true })
+    for (const folder of [base, keys]) rmSync(folder, { recursive: true })
   })
   const names = ['pod-a', 'pod-b']
   const handles = names.map((name) => provider.start(examplePayload({ pod: { name } })))
   const logOf = (name: string) => readFileSync(join(logDir, `${name}.log`), 'utf8')
   await until(() => names.every((name) => logOf(name).includes('ready')), 5000, 'both ready')
-  for (const handle of handles) expect(await handle.ended).toEqual({ why: 'exited', code: 0 })
+  for (const handle of handles) expect(await howEnded(handle.ended)).toEqual({ why: 'exited', code: 0 })
   for (const name of names) expect(logOf(name)).toBe('ready\n/tmp/work/found-me\nlooked\n')
 })
 

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { functionEnvironment } from '../../../driver-agent/local/environment.ts'
 import { endOf, notStarted } from '../../../driver-agent/local/function.ts'
 import { modeOf } from '../../../driver-agent/local/namespace.ts'
-import { pageBytesOf, parseStat, treeOf } from '../../../driver-agent/local/process-table.ts'
+import { pageBytesOf, parseStat, treesOf } from '../../../driver-agent/local/process-table.ts'
 import { isGone, type Owner } from '../../../driver-agent/local/run-folder.ts'
-import { usedBytes } from '../../../driver-agent/local/sampler.ts'
+import { lookAt, MemorySampler, type Sampled } from '../../../driver-agent/local/sampler.ts'
 
 describe("a function's environment", () => {
   it('has what Java and Python need, and none of the secrets of the agent', () => {
@@ -84,9 +84,9 @@ describe('the process table', () => {
 
   it('finds all descendants and nobody else', () => {
     const row = (pid: number, parent: number) => ({ pid, parent, startTicks: 0, residentBytes: 1 })
-    const table = [row(9, 5), row(1, 0), row(5, 2), row(2, 1), row(3, 1)]
-    expect(treeOf(2, table).map(({ pid }) => pid)).toEqual([2, 5, 9])
-    expect(treeOf(77, table)).toEqual([])
+    const treeOf = treesOf([row(9, 5), row(1, 0), row(5, 2), row(2, 1), row(3, 1)])
+    expect(treeOf(2).map(({ pid }) => pid)).toEqual([2, 5, 9])
+    expect(treeOf(77)).toEqual([])
   })
 
   it('reads the size of a page out of the auxiliary vector', () => {
@@ -100,9 +100,35 @@ describe('the process table', () => {
 
   it('asks for exact memory only above the limit, and then believes it', () => {
     const tree = [1, 2].map((pid) => ({ pid, parent: 0, startTicks: 0, residentBytes: 60 }))
-    expect(usedBytes(tree, 120, () => 1)).toBe(120)
-    expect(usedBytes(tree, 119, () => 40)).toBe(80)
-    expect(usedBytes(tree, 119, () => undefined)).toBe(120)
+    const before = { residentBytes: 120, peakBytes: 90 }
+    expect(lookAt(tree, before, 120, () => 1)).toEqual({ seen: before, usedBytes: 120 })
+    expect(lookAt(tree, before, 119, () => 40)).toEqual({ seen: before, usedBytes: 80 })
+    expect(lookAt(tree, before, 119, () => undefined).usedBytes).toBe(120)
+  })
+
+  it('asks for it as well when the tree has grown, and keeps the most', () => {
+    const tree = [{ pid: 1, parent: 0, startTicks: 0, residentBytes: 100 }]
+    const before = { residentBytes: 95, peakBytes: 70 }
+    expect(lookAt(tree, before, 200, () => 80).seen).toEqual({ residentBytes: 100, peakBytes: 80 })
+    expect(lookAt(tree, before, 200, () => 60).seen).toEqual({ residentBytes: 100, peakBytes: 70 })
+    expect(lookAt(tree, { ...before, residentBytes: 96 }, 200, () => 80).seen.peakBytes).toBe(70)
+  })
+
+  it('is told for a function that was looked at, once it ends', async () => {
+    const sampler = new MemorySampler()
+    const over: number[] = []
+    const one = (limitBytes: number): Sampled => ({
+      rootPid: process.pid,
+      limitBytes,
+      onOver: (used) => over.push(used),
+    })
+    const [roomy, tight, late] = [one(2 ** 40), one(1), one(1)]
+    for (const each of [roomy, tight]) sampler.add(each)
+    await expect.poll(() => over.length, { timeout: 5_000 }).toBe(1)
+    sampler.add(late)
+    expect(sampler.remove(roomy)).toBeGreaterThan(20e6)
+    expect(sampler.remove(tight)).toBe(over[0])
+    expect(sampler.remove(late)).toBe(0)
   })
 })
 

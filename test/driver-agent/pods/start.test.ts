@@ -1,6 +1,6 @@
 /** Starts: deadlines, caps, throttling, what cannot start, and when it is hopeless. */
 import { describe, expect, it } from 'vitest'
-import { createPodsWorld, exitedWord, type PodsWorld, startedWord } from '../../helper/pods.ts'
+import { all, createPodsWorld, exitedWord, type PodsWorld, startedWord } from '../../helper/pods.ts'
 
 describe('the start deadline', () => {
   it('fails a pod whose executor has not dialled the driver in time, and kills its function', () => {
@@ -193,7 +193,28 @@ describe('a pod that no function can be', () => {
       (body) => {
         body.spec.volumes.push({ name: 'data', persistentVolumeClaim: { claimName: 'c' } })
       },
-      'its volume data is a persistent volume claim',
+      'its volume data is of the kind persistentVolumeClaim',
+    ],
+    [
+      'a volume of a cluster',
+      (body) => {
+        body.spec.volumes.push({ name: 'keys', secret: { secretName: 's' } })
+      },
+      'its volume keys is of the kind secret',
+    ],
+    [
+      'variables of a cluster',
+      (body) => {
+        Object.assign(body.spec.containers[0] as object, { envFrom: [{ configMapRef: { name: 'c' } }] })
+      },
+      'use spark.executorEnv.NAME',
+    ],
+    [
+      'containers that run before',
+      (body) => {
+        Object.assign(body.spec, { initContainers: [{ name: 'fetch', image: 'x' }] })
+      },
+      'it has init containers',
     ],
     [
       'a secret',
@@ -286,6 +307,33 @@ describe('a job whose executors cannot start', () => {
     expect(world.asked.started).toHaveLength(3)
     world.run(pods[0] as (typeof pods)[0])
     expect(world.asked.started).toHaveLength(50)
+  })
+
+  it('is none as long as an executor works: late starts are its driver’s to judge', () => {
+    const world = createPodsWorld({ instances: 0 })
+    const first = world.post(1)
+    world.run(first)
+    for (let number = 2; number <= 20; number += 1)
+      world.end(world.post(number), { why: 'crashed', detail: '' })
+    expect(world.asked.hopeless).toEqual([])
+    expect(world.pods.counts().failed).toBe(19)
+    world.end(first, { why: 'crashed', detail: '' })
+    for (let number = 21; number <= 23; number += 1)
+      world.end(world.post(number), { why: 'crashed', detail: '' })
+    expect(world.asked.hopeless).toHaveLength(1)
+  })
+
+  it('is none for the next driver when one was killed while its executors started', () => {
+    const world = createPodsWorld({ instances: 0 })
+    const stop = world.pods.watch(all, undefined, () => {})
+    const pods = [1, 2, 3].map((number) => world.post(number))
+    stop()
+    for (const pod of pods) world.end(pod, { why: 'exited', code: 1 })
+    expect(world.asked.hopeless).toEqual([])
+    world.pods.watch(all, undefined, () => {})
+    const next = world.post(4)
+    world.run(next)
+    expect(world.phases()['job-1-exec-4']).toBe('Running')
   })
 
   it('may call back into the table from its callbacks', () => {

@@ -158,7 +158,7 @@ describe('the driver’s environment', () => {
     expect(env).toMatchObject({
       NO_PROXY: 'internal,127.0.0.1',
       no_proxy: 'internal,127.0.0.1',
-      KUBECONFIG: '',
+      KUBERNETES_AUTH_TRYKUBECONFIG: 'false',
     })
     for (const name of ['SPARK_LOCAL_IP', 'SPARK_REMOTE', 'MASTER']) {
       expect(Object.hasOwn(env, name)).toBe(true)

@@ -76,6 +76,8 @@ const dropped: Record<string, string> = {
   'spark.kubernetes.executor.volumes.hostPath.*':
     'spark.kubernetes.executor.volumes.hostPath.data.mount.path',
   'spark.kubernetes.executor.volumes.nfs.*': 'spark.kubernetes.executor.volumes.nfs.data.options.server',
+  'spark.kubernetes.executor.volumes.emptyDir.*':
+    'spark.kubernetes.executor.volumes.emptyDir.scratch.mount.path',
 }
 
 /** For each row that refuses, a setting that it refuses and one that it lets pass. */

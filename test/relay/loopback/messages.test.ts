@@ -131,6 +131,24 @@ describe('a control stream', () => {
     expect((await end)?.message).toMatch(/127\.64\.0\.1 was reset: forbidden/)
   })
 
+  it('is one of two that a peer may have at a time; where one has ended there is room again', async () => {
+    const taken: MessageChannel[] = []
+    await world.lane({ address: '127.64.0.1' }, { control: (_peer, channel) => void taken.push(channel) })
+    const lane = await world.lane({ address: '127.64.0.2' })
+    const other = await world.lane({ address: '127.64.0.3' })
+    const endOf = (channel: MessageChannel) => new Promise<Error | undefined>((done) => channel.onEnd(done))
+    const first = lane.openControl('127.64.0.1')
+    lane.openControl('127.64.0.1')
+    expect((await endOf(lane.openControl('127.64.0.1')))?.message).toMatch(/was reset: overloaded/)
+    other.openControl('127.64.0.1')
+    await expect.poll(() => taken.length).toBe(3)
+    first.close()
+    await endOf(first)
+    lane.openControl('127.64.0.1')
+    await expect.poll(() => taken.length).toBe(4)
+    expect(taken.map(({ peer }) => peer)).toEqual(['127.64.0.2', '127.64.0.2', '127.64.0.3', '127.64.0.2'])
+  })
+
   it('refuses to send a message over 1 MiB', async () => {
     const { near } = await channels()
     expect(() => near.send('x'.repeat(MAX_MESSAGE_BYTES))).toThrow(RangeError)

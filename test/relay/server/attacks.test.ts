@@ -290,6 +290,58 @@ describe('an endpoint with a good token', () => {
     await stillFlows(there)
   })
 
+  it('that visits again and again keeps a few of its links, and takes nobody’s place', async () => {
+    const world = await start({ maxLinks: 40 })
+    const there = await stream(world)
+    const token = await world.token({ addr: '127.64.0.4' })
+    const visits: RawLink[] = []
+    for (let i = 0; i < 60; i++) {
+      const link = await world.hello({
+        token,
+        mode: 'visit',
+        incarnation: 'cccccccccccccccc',
+        counter: i + 1,
+      })
+      await link.frame(FrameType.welcome)
+      visits.push(link)
+    }
+    await expect.poll(() => visits.filter(({ isClosed }) => !isClosed).length).toBe(16)
+    expect(await visits[0]?.closeReason()).toBe('overloaded')
+    expect(visits.at(-1)?.isClosed).toBe(false)
+    await attached(world, '127.64.0.5')
+    await stillFlows(there)
+  })
+
+  it('that retires by the thousand is slowed down before the relay is, and a full relay says no more than that', async () => {
+    const world = await start({ maxLinks: 3 })
+    const there = await stream(world)
+    const driver = await attached(world, '127.64.0.1', { role: 'driver' })
+    const refused = await world.hello({ token: await world.token({ addr: '127.64.0.6' }) })
+    expect(await refused.closeReason()).toBe('overloaded')
+    expect(JSON.stringify(refused.frames.map(({ payload }) => payload.toString()))).not.toMatch(/\d links/)
+    const beganMs = performance.now()
+    // What a driver of a long job says to each new home: it must not be too much.
+    for (let i = 0; i < 4_096; i++)
+      driver.pipe.write(encodeRetire({ address: `127.65.${i >> 8}.${i & 255 || 1}`, generation: 1 }))
+    await stillFlows(there)
+    // It was 3 s for 30,000 of them, each looking at all before it, and 32 s for 100,000.
+    expect(performance.now() - beganMs).toBeLessThan(1_500)
+    expect(driver.isClosed).toBe(false)
+    for (let i = 0; i < 30_000 && !driver.isClosed; i++)
+      driver.pipe.write(encodeRetire({ address: '127.66.0.1', generation: i + 1 }))
+    expect(await driver.closeReason()).toBe('overloaded')
+    await stillFlows(there)
+  })
+
+  it('that names addresses which cannot be is closed as a violation', async () => {
+    const world = await start()
+    for (const address of ['}{..', '127.64.0.0', '127.127.255.255', '10.0.0.1', '127.064.0.2']) {
+      const driver = await attached(world, freshAddress(), { role: 'driver' })
+      driver.pipe.write(encodeRetire({ address, generation: 1 }))
+      expect(await driver.closeReason()).toBe('violation')
+    }
+  })
+
   it('that sprays labels is refused above its limit, and leaves nothing behind', async () => {
     const world = await start({ maxStreams: 16, graceMs: 500 })
     const there = await stream(world)
@@ -397,6 +449,26 @@ describe('without a token', () => {
     await attached(world, '127.64.3.3')
     return performance.now() - beganMs
   }
+
+  it('bad tokens by the hundred are all counted, fill no log, and are in none', async () => {
+    const world = await start()
+    const bad = `${await world.token()}x`
+    for (let i = 0; i < 300; i++) {
+      const link = await world.hello({ token: bad })
+      await link.until(() => link.isClosed)
+    }
+    expect(world.relay.metrics.refusals.unauthorized).toBe(300)
+    await world.relay.close()
+    const lines = world.log.filter(({ msg }) => msg === 'link refused')
+    expect(lines[0]).toMatchObject({
+      reason: 'unauthorized',
+      cause: expect.stringContaining('bad-signature'),
+    })
+    const sum = world.log.find(({ msg }) => msg === 'more links were refused, too many for a line each')
+    expect(sum).toMatchObject({ reasons: { unauthorized: 300 - lines.length } })
+    expect(lines.length).toBeLessThan(100)
+    expect(JSON.stringify(world.log)).not.toContain(bad.slice(0, 40))
+  })
 
   it('compressed bombs over WebSocket are closed unread, and an honest endpoint attaches beside them within a second', async () => {
     const world = await start()

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import tls from 'node:tls'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { createPipeDialer } from '../../../relay/pipe/dial.ts'
 import { PREAMBLE } from '../../../relay/wire/header.ts'
@@ -107,6 +107,16 @@ describe('one port for everything', () => {
     const [response] = (await once(request, 'response')) as [http.IncomingMessage]
     expect(response.statusCode).toBe(200)
     response.resume()
+  })
+
+  it('answers one request a connection, whatever is sent behind it', async () => {
+    const { port, metrics } = await start()
+    const one = 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n'
+    expect((await say(port, one.repeat(20))).match(/200 OK/g)?.length ?? 0).toBeLessThanOrEqual(1)
+    expect(metrics.httpRequests.ok).toBe(1)
+    expect(await say(port, one.repeat(2_000))).toBe('')
+    expect(metrics.sniffFailures.http).toBe(1)
+    expect(metrics.httpRequests.ok).toBe(1)
   })
 
   it('closes garbage, TLS without a certificate and connections that say nothing, each counted', async () => {
@@ -303,9 +313,14 @@ describe('dialling', () => {
     await expect(dial('ws://127.0.0.1:1')).rejects.toMatchObject({ code: 'network' })
     await expect(dial('unix:/nowhere/relay.sock')).rejects.toMatchObject({ code: 'network' })
     await expect(dial('tls://127.0.0.1:1', '/nowhere/ca.pem')).rejects.toMatchObject({ code: 'file' })
-    const { port } = await start({ certificates, transport: 'tls' })
+    const { port, metrics } = await start({ certificates, transport: 'tls' })
     for (const scheme of ['tls', 'wss']) {
-      await expect(dial(`${scheme}://127.0.0.1:${port}`)).rejects.toMatchObject({ code: 'tls' })
+      await expect(dial(`${scheme}://127.0.0.1:${port}`)).rejects.toMatchObject({
+        code: 'tls',
+        message: expect.stringMatching(/--tls-ca/),
+      })
+      // Seen when it leaves, not when its time for a handshake is over.
+      await vi.waitFor(() => expect(metrics.sniffFailures.tls).toBe(scheme === 'tls' ? 1 : 2))
     }
     for (const bad of [makeCertificates(['DNS:elsewhere']), makeCertificates(undefined, -1)]) {
       const world = await start({ certificates: bad, transport: 'tls' })

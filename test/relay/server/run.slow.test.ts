@@ -163,6 +163,7 @@ describe('the relay command', () => {
     })
     const { port } = taken.address() as net.AddressInfo
     writeFileSync(join(dir, 'open-keys'), 'k:*:secret', { mode: 0o644 })
+    writeFileSync(join(dir, 'open.pem'), certificates.key, { mode: 0o644 })
     const free = ['--listen', '127.0.0.1:0']
     const cases: readonly [args: readonly string[], says: string, environment?: Record<string, string>][] = [
       [[...free, '--redis', 'redis://a,b'], '--redis redis://a,b: must be'],
@@ -170,6 +171,8 @@ describe('the relay command', () => {
       [[...free, '--workers', '2'], '--workers 2 needs --redis'],
       [['--listen', `127.0.0.1:${port}`], `127.0.0.1:${port} is in use`],
       [['--listen', '0.0.0.0:0'], '--plain'],
+      [['--listen', '0.0.0.0:0', '--plain', '--redis', 'redis://127.0.0.1:1'], 'needs --advertise'],
+      [[...free, '--tls-cert', certificates.certFile, '--tls-key', join(dir, 'open.pem')], 'chmod o='],
       [[...free, '--metrics', `127.0.0.1:${port}`], '--metrics'],
       [free, '--secret-file', { SLR_SECRET: '' }],
       [[...free, '--secret-file', join(dir, 'open-keys')], 'chmod 600'],

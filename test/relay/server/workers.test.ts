@@ -1,6 +1,9 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { relayOptions } from '../../../cli/options/relay.ts'
 import { readOptions } from '../../../cli/read-options.ts'
 import { runWorkers, workerEnvironment, workerOptions } from '../../../relay/server/workers.ts'
@@ -45,6 +48,34 @@ describe('the options of a worker', () => {
 })
 
 describe('workers', () => {
+  it('that have served are started again, though what they need is wrong for now', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'slr-workers-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const starts = join(folder, 'starts')
+    // The second one is ready, and dies; then is told three times that its key file is wrong; then is ready again.
+    const worker = `
+      const { appendFileSync, readFileSync } = require('node:fs')
+      process.once('SIGTERM', () => process.exit(0))
+      process.once('message', ({ listen: [{ port }] }) => {
+        const isSecond = port === 7101
+        if (isSecond) appendFileSync('${starts}', 'x')
+        const start = isSecond ? readFileSync('${starts}', 'utf8').length : 0
+        if (start > 1 && start < 5) process.exit(2)
+        process.send({ listening: ['tcp://127.0.0.1:' + port] }, () => start === 1 && process.exit(1))
+      })`
+    const startsSeen = (): number => (existsSync(starts) ? readFileSync(starts, 'utf8').length : 0)
+    const options = readOptions(relayOptions, { workers: ['2'], redis: ['redis://127.0.0.1:1'] }, {})
+    const code = runWorkers(options, {
+      logger: pino({ level: 'silent' }),
+      selfCommand: () => [process.execPath, '-e', worker],
+      version: 'test',
+    })
+    await expect.poll(startsSeen, { timeout: 9_000 }).toBe(5)
+    await sleep(300)
+    process.emit('SIGTERM', 'SIGTERM')
+    expect(await code).toBe(0)
+  })
+
   it.each(['SIGTERM', 'SIGINT'] as const)(
     'that %s finds still starting end well, and so does their parent',
     async (signal) => {

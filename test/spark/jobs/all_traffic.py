@@ -178,7 +178,7 @@ def _():
 @part("profiles")
 def _():
     """A stage that asks for executors of another size."""
-    executor = ExecutorResourceRequests().memory("700m").cores(1)
+    executor = ExecutorResourceRequests().memory("700m").memoryOverhead("800m").cores(1)
     task = TaskResourceRequests().cpus(1)
     profile = ResourceProfileBuilder().require(executor).require(task).build
     total = sc.parallelize(range(1000), 2).withResources(profile).map(lambda n: n * n).sum()
