@@ -1,17 +1,19 @@
 /** Our code at another commit as a contestant of its own: `--against REF`. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Bench } from './bench.ts'
-import { type Contestant, ours } from './contestants/index.ts'
+import type { Contestant } from './contestants/index.ts'
 import { BenchUsageError } from './options.ts'
 import { cacheDir, root } from './testbed/programs.ts'
 
-/** The working tree and our code at `at` (a checkout of `ref`), in place of all others. */
+/** Each of ours from the working tree, and beside it from `at` (a checkout of `ref`); in place of all others. */
 export function againstContestants(bench: Bench, ref: string, at: string): readonly Contestant[] {
-  const mine = bench.contestants.filter(({ name }) => name === 'ours')
-  if (mine.length === 0) throw new BenchUsageError(`${bench.name} has no contestant "ours" to compare`)
-  return [...mine, ours({ name: `ours@${ref}`, note: `our code at ${ref}`, root: at })]
+  const pairs = bench.contestants.flatMap((mine) =>
+    mine.at === undefined ? [] : [mine, mine.at(`${mine.name}@${ref}`, at)],
+  )
+  if (pairs.length === 0) throw new BenchUsageError(`${bench.name} has nothing of ours to compare`)
+  return pairs
 }
 
 /** Our files at `ref`, below .cache. Throws BenchUsageError for a ref that is none. */
@@ -23,11 +25,35 @@ export function checkout(ref: string): string {
   } catch {
     throw new BenchUsageError(`--against ${ref}: there is no such commit`)
   }
-  const folder = join(cacheDir, 'against', hash)
-  if (existsSync(join(folder, 'package.json'))) return folder
-  mkdirSync(folder, { recursive: true })
-  execFileSync('sh', ['-c', 'git archive "$0" | tar -x -C "$1"', hash, folder], { cwd: root })
-  // Dependencies are those of the working tree: only our own code is compared.
-  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-  return folder
+  const all = join(cacheDir, 'against')
+  const folder = join(all, hash)
+  return isWhole(folder) ? folder : extract(hash, all, folder)
+}
+
+/** The link is the last that is made: what lacks it was interrupted. */
+function isWhole(folder: string): boolean {
+  return existsSync(join(folder, 'node_modules'))
+}
+
+/** Beside its place first, so that nobody ever takes a part for the whole. */
+function extract(hash: string, all: string, folder: string): string {
+  mkdirSync(all, { recursive: true })
+  const made = mkdtempSync(join(all, 'new-'))
+  try {
+    const [files, archive] = [join(made, 'files'), join(made, 'archive.tar')]
+    mkdirSync(files)
+    execFileSync('git', ['archive', '--output', archive, hash], { cwd: root })
+    execFileSync('tar', ['-x', '-f', archive, '-C', files])
+    // Dependencies are those of the working tree: only our own code is compared.
+    symlinkSync(join(root, 'node_modules'), join(files, 'node_modules'))
+    if (!isWhole(folder)) rmSync(folder, { recursive: true, force: true })
+    try {
+      renameSync(files, folder)
+    } catch (error) {
+      if (!isWhole(folder)) throw error // otherwise another bench was as quick
+    }
+    return folder
+  } finally {
+    rmSync(made, { recursive: true, force: true })
+  }
 }

@@ -50,6 +50,12 @@ export interface Bench {
   readonly plot?: string
   /** Round trip to put between, ms. Absent: no toxiproxy at all. */
   readonly roundTripMs?: number
+  /** Programs without which nobody can take part. Default: the load generator. */
+  readonly needs?: readonly string[]
+  /** Figures that cannot be made without a program, by its name; the others are made all the same. */
+  readonly without?: Readonly<Record<string, string>>
+  /** What one run measures, in words. Default: `S s each`. */
+  window?(seconds: number): string
   /** One run on a fresh testbed. */
   measure(contestant: Contestant, bed: Testbed, window: Window): Promise<Sample>
   judge(rows: Rows): readonly Verdict[]
@@ -57,6 +63,11 @@ export interface Bench {
   readonly isQuick?: boolean
   /** Runs that are asked for instead of the command line's, for benches of minutes. */
   readonly runs?: number
+}
+
+/** Programs that every contestant of a bench needs. */
+export function needsOf(bench: Pick<Bench, 'needs'>): readonly string[] {
+  return bench.needs ?? ['bench-load']
 }
 
 /** The rows of a bench by name, for judges. */
@@ -73,6 +84,11 @@ export class Rows {
   median(name: string, key: string): number | undefined {
     return this.row(name)?.figures[key]?.median
   }
+}
+
+/** `1 run`, `5 runs`. */
+export function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 const short = (value: number): string => String(Number(value.toPrecision(3)))
@@ -103,7 +119,7 @@ export function ratioGoal(
   }
 }
 
-/** Our own figure is at most, or at least, `limit`. */
+/** Our own figure is at most, or at least, `limit`: the median. */
 export function limitGoal(
   rows: Rows,
   goal: { says: string; key: string; ours?: string } & ({ atMost: number } | { atLeast: number }),
@@ -112,6 +128,20 @@ export function limitGoal(
   if (mine === undefined) return { goal: goal.says, is: 'unknown', says: 'no figure of ours' }
   const isMet = 'atMost' in goal ? mine <= goal.atMost : mine >= goal.atLeast
   return { goal: goal.says, is: isMet ? 'met' : 'missed', says: short(mine) }
+}
+
+/** A bound that no run may break: "no …", and what credit promises. The worst run is judged. */
+export function boundGoal(
+  rows: Rows,
+  goal: { says: string; key: string; ours?: string; atMost: number },
+): Verdict {
+  const figure = rows.row(goal.ours ?? 'ours')?.figures[goal.key]
+  if (figure === undefined) return { goal: goal.says, is: 'unknown', says: 'no figure of ours' }
+  return {
+    goal: goal.says,
+    is: figure.max <= goal.atMost ? 'met' : 'missed',
+    says: `${short(figure.max)} in the worst of ${countOf(figure.runs, 'run')}`,
+  }
 }
 
 /** A goal that is to be reported, not reached. */

@@ -12,7 +12,12 @@ export interface BenchOptions {
   readonly noiseCores: number
   /** Names of contestants to leave in. Empty: all. */
   readonly only: readonly string[]
+  /** Machine whose report is to be written, and nothing measured. */
+  readonly report: string | undefined
 }
+
+/** What a figure that is to be quoted is measured with, at least. */
+export const QUOTABLE = { runs: 5, seconds: 3, noiseCores: 0.15 } as const
 
 /** Wrong use: exit 2. */
 export class BenchUsageError extends Error {
@@ -25,10 +30,11 @@ const flags = {
   '--quick': 'ourselves, HAProxy and rathole, one short run each; NOT QUOTABLE',
   '--against': 'REF: our code at that commit too, beside the working tree',
   '--profile': 'flame graphs of our relay and endpoints, and what each of their threads allocates',
-  '--runs': 'N: runs of each contestant that count, after one that warms up (default 5)',
-  '--seconds': 'S: length of the measured window (default 3)',
-  '--noise': 'CORES: a run in which others kept more busy is made again (default 0.15)',
-  '--only': 'NAMES: only these contestants, comma separated; the result says that the others were left out',
+  '--runs': 'N: runs of each contestant that count, after one that warms up (default 5; fewer: NOT QUOTABLE)',
+  '--seconds': 'S: length of the measured window (default 3; less: NOT QUOTABLE)',
+  '--noise': 'CORES: a run in which others kept more busy is made again (default 0.15; more: NOT QUOTABLE)',
+  '--only': 'NAMES: only these contestants, comma separated; NOT QUOTABLE',
+  '--report': 'MACHINE: writes the report out of the results of that machine, and measures nothing',
 } as const
 
 export function usage(names: readonly string[]): string {
@@ -70,15 +76,17 @@ export function parseOptions(args: readonly string[], known: readonly string[]):
     return value
   }
   const isQuick = values.has('--quick')
+  if (values.has('--report') && args.length > 2) wrong('--report stands alone: it measures nothing')
   return {
     shouldHelp: values.has('--help'),
     names,
     isQuick,
     against: values.get('--against'),
     shouldProfile: values.has('--profile'),
-    runs: Math.floor(number('--runs', isQuick ? 1 : 5, 1)),
-    seconds: number('--seconds', isQuick ? 2 : 3, 0.1),
-    noiseCores: number('--noise', 0.15, 0),
+    runs: Math.floor(number('--runs', isQuick ? 1 : QUOTABLE.runs, 1)),
+    seconds: number('--seconds', isQuick ? 2 : QUOTABLE.seconds, 0.1),
+    noiseCores: number('--noise', QUOTABLE.noiseCores, 0),
     only: values.get('--only')?.split(',') ?? [],
+    report: values.get('--report'),
   }
 }

@@ -1,8 +1,10 @@
 /** What a bench leaves behind: one JSON file a bench and machine. Never merged across machines. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Column, Row, Verdict } from './bench.ts'
-import type { Commit, Machine, Versions } from './measure/machine.ts'
+import type { Bench, Column, Row, Verdict } from './bench.ts'
+import type { Commit, Machine } from './measure/machine.ts'
+import type { Versions } from './measure/versions.ts'
+import { BenchUsageError } from './options.ts'
 
 export interface BenchResult {
   readonly bench: string
@@ -18,9 +20,17 @@ export interface BenchResult {
   readonly at: string
   readonly runs: number
   readonly seconds: number
+  /** What one run measures, in words. Absent in results of before. */
+  readonly window?: string
   readonly noiseCores: number
-  /** False for `--quick` and for fewer than 5 runs. */
   readonly isQuotable: boolean
+  /** Why it may not be quoted. Absent in results of before. */
+  readonly unquotable?: readonly string[]
+}
+
+/** What one run of a bench measures, in words. */
+export function windowOf(bench: Pick<Bench, 'window'>, seconds: number): string {
+  return bench.window?.(seconds) ?? `${seconds} s each`
 }
 
 /** `results/MACHINE/BENCH.json`; what is not quotable lies in `results/MACHINE/quick/`, which git ignores. */
@@ -32,11 +42,18 @@ export function resultFile(
   return join(...parts)
 }
 
-export function saveResult(folder: string, result: BenchResult): string {
+/** Undefined when there is not one figure in it: nothing shall take the place of something. */
+export function saveResult(folder: string, result: BenchResult): string | undefined {
+  if (!hasFigures(result)) return undefined
   const file = resultFile(folder, result)
   mkdirSync(join(file, '..'), { recursive: true })
-  writeFileSync(file, `${JSON.stringify(result, roundNumbers, 1)}\n`)
+  writeFileSync(`${file}.new`, `${JSON.stringify(result, roundNumbers, 1)}\n`)
+  renameSync(`${file}.new`, file)
   return file
+}
+
+export function hasFigures(result: Pick<BenchResult, 'rows'>): boolean {
+  return result.rows.some((row) => Object.keys(row.figures).length > 0)
 }
 
 /** Six digits are more than any of this is worth. */
@@ -44,22 +61,42 @@ function roundNumbers(_key: string, value: unknown): unknown {
   return typeof value === 'number' ? Number(value.toPrecision(6)) : value
 }
 
-/** Quotable results of one machine, and the ids of other machines that have some. */
+/** Machines that have quotable results: folders with some. */
+export function machinesOf(folder: string): readonly string[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && resultNames(join(folder, entry.name)).length > 0)
+    .map((entry) => entry.name)
+}
+
+function resultNames(folder: string): readonly string[] {
+  return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.json')) : []
+}
+
+/**
+ * Quotable results of one machine, and the ids of other machines that have some. Throws
+ * BenchUsageError for a file that is none, or was made on another machine.
+ */
 export function loadResults(
   folder: string,
   machineId: string,
 ): { results: readonly BenchResult[]; others: readonly string[] } {
-  if (!existsSync(folder)) return { results: [], others: [] }
-  const machines = readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
   const here = join(folder, machineId)
-  const files = existsSync(here) ? readdirSync(here).filter((name) => name.endsWith('.json')) : []
-  const results = files.map((name) => JSON.parse(readFileSync(join(here, name), 'utf8')) as BenchResult)
-  for (const result of results) {
-    if (result.machine.id !== machineId) {
-      throw new Error(`${join(here, `${result.bench}.json`)} was made on ${result.machine.id}: move it there`)
-    }
+  const results = resultNames(here).map((name) => {
+    const file = join(here, name)
+    const result = parseResult(file)
+    if (result.machine.id === machineId) return result
+    throw new BenchUsageError(`${file} was made on ${result.machine.id}: move it there`)
+  })
+  return { results, others: machinesOf(folder).filter((name) => name !== machineId) }
+}
+
+function parseResult(file: string): BenchResult {
+  try {
+    const result = JSON.parse(readFileSync(file, 'utf8')) as BenchResult
+    if (typeof result.machine.id === 'string') return result
+  } catch {
+    // Said below.
   }
-  return { results, others: machines.filter((name) => name !== machineId) }
+  throw new BenchUsageError(`${file} is no result of the bench: remove it`)
 }

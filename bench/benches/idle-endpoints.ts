@@ -26,6 +26,8 @@ export const idleEndpoints: Bench = {
     { key: 'endpoints', head: 'endpoints', digits: 0, better: 'more' },
     { key: 'relayCores', head: 'relay, cores', digits: 2, better: 'less' },
   ],
+  needs: [],
+  window: (seconds) => `${seconds} s of silence each`,
   async measure(contestant, bed, { seconds }) {
     if (contestant.world === undefined) throw new Error('idle-endpoints places endpoints of ours')
     const count = Math.min(10_000, Math.floor(descriptorLimit() / 2.5))

@@ -10,6 +10,9 @@ import { type Bench, limitGoal } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
 import { runLoad } from '../testbed/load.ts'
 
+/** Of silence, s. */
+const HOLD_S = 2
+
 const kib = (role: string) =>
   ({ key: `${role}KibConn`, head: `${role}, KiB a stream`, digits: 1, better: 'less' }) as const
 
@@ -21,8 +24,9 @@ export const idleStreams: Bench = {
   contestants: contestants('ours', 'haproxy', 'rathole', 'bore', 'yamux', 'ssh'),
   columns: [kib('relay'), kib('sender'), kib('receiver')],
   isQuick: true,
+  window: () => `${HOLD_S} s of silence each`,
   async measure(contestant, bed) {
-    return runLoad(bed, await contestant.start(bed), { case: 'hold', conns: 1_000, seconds: 2 })
+    return runLoad(bed, await contestant.start(bed), { case: 'hold', conns: 1_000, seconds: HOLD_S })
   },
   judge: (rows) =>
     ['relay', 'sender', 'receiver'].map((role) =>

@@ -9,7 +9,9 @@
  */
 import { type Bench, limitGoal, ratioGoal } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
+import { NOISE, noiseOf, type Sample } from '../measure/sample.ts'
 import { runLoadOver } from '../testbed/load.ts'
+import { TOXIPROXY } from '../testbed/programs.ts'
 
 /** Windows have to grow first. */
 const WARMUP_S = 2
@@ -27,21 +29,24 @@ export const roundTrip: Bench = {
     mibS('sixteen20', '16 streams, 20 ms'),
     mibS('sixteen0', '16 streams, 0 ms'),
   ],
-  async measure(contestant, _bed, { seconds }) {
-    const sample: Record<string, number> = { otherCores: 0 }
+  needs: ['bench-load', TOXIPROXY],
+  window: (seconds) => `four windows of ${seconds} s each`,
+  async measure(contestant, bed, { seconds }) {
+    const sample: Record<string, number> = {}
+    const parts: Sample[] = []
     for (const [name, streams] of [
       ['one', 1],
       ['sixteen', 16],
     ] as const) {
       for (const roundTripMs of [20, 0]) {
         const load = { case: 'bulk', streams, seconds, warmupS: WARMUP_S } as const
-        const one = await runLoadOver(roundTripMs, contestant, load)
+        const one = await runLoadOver(roundTripMs, bed, contestant, load)
         sample[`${name}${roundTripMs}`] = one.mibS ?? Number.NaN
-        sample.otherCores = Math.max(sample.otherCores ?? 0, one.otherCores ?? 0)
+        parts.push(one)
       }
       sample[`${name}Kept`] = (sample[`${name}20`] ?? Number.NaN) / (sample[`${name}0`] ?? Number.NaN)
     }
-    return sample
+    return { ...sample, [NOISE]: noiseOf(...parts) }
   },
   judge: (rows) => [
     limitGoal(rows, { says: '1 stream at 20 ms ≥ 0.9 × the same at 0 ms', key: 'oneKept', atLeast: 0.9 }),

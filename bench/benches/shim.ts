@@ -11,7 +11,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { type Bench, limitGoal } from '../bench.ts'
 import { bareNode } from '../contestants/bare-node.ts'
 import { contestants, startWorld } from '../contestants/index.ts'
-import { sampleOf } from '../measure/sample.ts'
+import { NOISE, noiseOf, sampleOf } from '../measure/sample.ts'
 import { runLoad } from '../testbed/load.ts'
 
 const IDLE_MS = 3_000
@@ -27,6 +27,7 @@ export const shim: Bench = {
     { key: 'attachedMs', head: 'start to attached, ms', digits: 0, better: 'less' },
   ],
   isQuick: true,
+  window: (seconds) => `${IDLE_MS / 1_000} s idle and ${seconds} s under load each`,
   async measure(contestant, bed, { seconds }) {
     if (contestant.world === undefined) {
       await contestant.start(bed)
@@ -36,13 +37,14 @@ export const shim: Bench = {
       const sample = sampleOf({}, start, end)
       return { ...sample, idleMib: sample.senderResidentMib ?? Number.NaN }
     }
+    const start = bed.read()
     const world = await startWorld(bed, { ...contestant.world, isBundled: true })
     const [port, sinkPort] = [await bed.port(), await bed.port()]
     await world.endpoint('receiver', [{ index: 1, dials: [{ port, class: 'bulk' }] }])
     // The one that is looked at serves: it sends blocks, as an executor does.
     const attachedMs = await world.endpoint('sender', [{ index: 2, serves: [{ port, to: sinkPort }] }])
     await wait(IDLE_MS)
-    const idle = bed.read().byRole.get('sender')?.residentBytes ?? Number.NaN
+    const idle = bed.read()
     const load = await runLoad(
       bed,
       { entries: [`127.64.0.2:${port}`], sinkPort },
@@ -55,7 +57,14 @@ export const shim: Bench = {
         seconds,
       },
     )
-    return { ...load, idleMib: idle / 2 ** 20, loadMib: load.senderResidentMib ?? Number.NaN, attachedMs }
+    const before = sampleOf({}, start, idle)
+    return {
+      ...load,
+      idleMib: before.senderResidentMib ?? Number.NaN,
+      loadMib: load.senderResidentMib ?? Number.NaN,
+      attachedMs,
+      [NOISE]: noiseOf(before, load),
+    }
   },
   judge: (rows) => [
     limitGoal(rows, { says: 'idle ≤ 72 MiB', key: 'idleMib', atMost: 72 }),

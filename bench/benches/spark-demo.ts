@@ -14,10 +14,10 @@ import { demoConfDir, demoProgram, demoSettings, EXECUTOR_MEMORY } from '../../s
 import type { Bench, Rows, Verdict } from '../bench.ts'
 import type { Contestant } from '../contestants/contestant.ts'
 import { relayed, shared, startDriver } from '../contestants/spark.ts'
-import type { Sample } from '../measure/sample.ts'
+import { NOISE, noiseOf, type Sample, sampleOf } from '../measure/sample.ts'
 import { DiedError, type Testbed } from '../testbed/testbed.ts'
 import { seconds } from './columns.ts'
-import { pairedWall } from './paired-wall.ts'
+import { pairedRuns } from './paired-runs.ts'
 
 const [ours, theirs] = [relayed(true), shared(true)]
 
@@ -33,30 +33,33 @@ export const sparkDemo: Bench = {
     seconds('cacheS', 'cache, large results, s'),
     seconds('sortS', 'sort everything, s'),
   ],
+  needs: [],
+  window: () => 'a whole job each',
   measure: (contestant, bed) => runDemo(contestant, bed),
   judge: (rows) => [judgeWall(rows)],
 }
 
 async function runDemo(contestant: Contestant, bed: Testbed): Promise<Sample> {
+  const start = bed.read()
   const resultFile = join(bed.dir, 'result.json')
   const driver = await startDriver(contestant, bed, {
     memory: EXECUTOR_MEMORY,
-    isEncrypted: true,
     confDir: demoConfDir,
     settings: demoSettings,
     program: demoProgram(resultFile),
   })
   const [code] = (await once(driver, 'exit')) as [number | null]
+  const noise = noiseOf(sampleOf({}, start, bed.read()))
   if (code !== 0 || !existsSync(resultFile))
     throw new DiedError(`the job ended with ${code}${bed.lastWords()}`)
   const { seconds: steps } = demoResult.parse(JSON.parse(readFileSync(resultFile, 'utf8')))
   const [joinS, cacheS, sortS] = Object.values(steps) as [number, number, number]
-  return { wallS: joinS + cacheS + sortS, joinS, cacheS, sortS }
+  return { wallS: joinS + cacheS + sortS, joinS, cacheS, sortS, [NOISE]: noise }
 }
 
 function judgeWall(rows: Rows): Verdict {
   const goal = 'wall against the same executors without relay (median of pairs)'
-  const wall = pairedWall(rows, ours.name, theirs.name)
+  const wall = pairedRuns(rows, { row: ours.name, key: 'wallS' }, { row: theirs.name, key: 'wallS' })
   if (wall === undefined) return { goal, is: 'unknown', says: 'no pairs' }
   return { goal, is: 'report', says: wall.says }
 }

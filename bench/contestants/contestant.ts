@@ -29,6 +29,13 @@ export interface OursOptions {
   readonly isBundled?: boolean
 }
 
+export interface SparkWorld {
+  /** Authentication and encryption of Spark's own. */
+  readonly isEncrypted: boolean
+  /** Checkout whose `submit` runs the job. Absent: no relay. */
+  readonly root?: string
+}
+
 export interface Contestant {
   readonly name: string
   /** What has to be known to read its figures, such as `one thread, no splice`. */
@@ -36,10 +43,14 @@ export interface Contestant {
   readonly isOurs: boolean
   /** Ours only: how its relay and endpoints are made, for benches that place more of them than two. */
   readonly world?: OursOptions
-  /** Programs that must be installed; the first one is asked for its version. */
+  /** Spark jobs only: how one is run. */
+  readonly spark?: SparkWorld
+  /** Programs that must be installed. How they are asked for their versions: measure/versions.ts. */
   readonly needs: readonly string[]
-  /** How to ask the first one for its version. Absent: it cannot be asked. */
-  readonly version?: readonly string[]
+  /** Versions of what is no program of a name. */
+  moreVersions?(): Promise<Readonly<Record<string, string>>>
+  /** The same with our code of another checkout. Ours only. */
+  at?(name: string, root: string): Contestant
   start(bed: Testbed): Promise<Entries>
 }
 

@@ -25,6 +25,7 @@ export function ours(options: OursOptions): Contestant {
     isOurs: true,
     needs: options.needs ?? [],
     world: options,
+    at: (name, root) => ours({ ...options, name, note: `${options.note}; ${name}`, root }),
     async start(bed) {
       const world = await startWorld(bed, options)
       const [bulk, urgent, sinkPort] = [await bed.port(), await bed.port(), await bed.port()]

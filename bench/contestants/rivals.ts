@@ -36,7 +36,6 @@ function haproxy(name: string, option: string, note: string): Rival {
     name,
     note,
     needs: ['haproxy'],
-    version: ['-v'],
     async start(bed) {
       const [entry, sinkPort] = [await bed.port(), await bed.port()]
       const config = bed.file(
@@ -66,7 +65,6 @@ const socat: Rival = {
   name: 'socat',
   note: 'a process a connection, 64 KiB buffers',
   needs: ['socat'],
-  version: ['-V'],
   async start(bed) {
     const [entry, sinkPort] = [await bed.port(), await bed.port()]
     const listen = `TCP-LISTEN:${entry},bind=127.0.0.1,reuseaddr,fork,backlog=1024,nodelay`
@@ -85,7 +83,6 @@ const rathole: Rival = {
   name: 'rathole',
   note: 'a TCP connection for each stream, no multiplexing',
   needs: ['rathole'],
-  version: ['--version'],
   async start(bed) {
     const { link, entry, sink } = await tunnelPorts(bed)
     const server = bed.file(
@@ -108,7 +105,6 @@ const bore: Rival = {
   name: 'bore',
   note: 'a TCP connection for each stream; its link port is fixed to 7835',
   needs: ['bore'],
-  version: ['--version'],
   async start(bed) {
     const { entry, sink } = await tunnelPorts(bed)
     const link = 7835
@@ -152,7 +148,6 @@ const wstunnel: Rival = {
   name: 'wstunnel',
   note: 'WebSocket, a connection for each stream',
   needs: ['wstunnel'],
-  version: ['--version'],
   async start(bed) {
     const { link, entry, sink } = await tunnelPorts(bed)
     bed.start('relay', 'wstunnel', ['server', '--log-lvl', 'ERROR', `ws://${local(link)}`])
@@ -168,7 +163,6 @@ const ssh: Rival = {
   name: 'ssh',
   note: 'ssh -R, default cipher: it encrypts, the others do not',
   needs: ['sshd', 'ssh', 'ssh-keygen'],
-  version: ['-V'],
   async start(bed) {
     const { link, entry, sink } = await tunnelPorts(bed)
     const [hostKey, userKey] = [join(bed.dir, 'host_key'), join(bed.dir, 'user_key')]
@@ -195,7 +189,6 @@ const haproxyTls: Rival = {
   name: 'haproxy-tls',
   note: 'two HAProxies at the ends, one thread each, stand for the endpoints; the one between terminates and originates TLS',
   needs: ['haproxy', 'openssl'],
-  version: ['-v'],
   async start(bed) {
     const [entry, middle, last, sinkPort] = [
       await bed.port(),

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { findSpark } from '../../driver-agent/spark-home.ts'
 import { machineBusyS, readProcessTable } from '../measure/process-usage.ts'
-import type { Sample } from '../measure/sample.ts'
+import { NOISE, type Sample } from '../measure/sample.ts'
 import { root } from '../testbed/programs.ts'
 import { DiedError, type Testbed } from '../testbed/testbed.ts'
 import type { Contestant } from './contestant.ts'
@@ -26,12 +26,23 @@ const LEAVE_MS = 20_000
 
 const neverDialled = (): Promise<never> => Promise.reject(new Error('Spark is no entry to dial'))
 
+const moreVersions = async (): Promise<Readonly<Record<string, string>>> => ({
+  spark: (await findSpark(SPARK_VERSION, { environment: process.env })).version,
+})
+
 export function relayed(isEncrypted: boolean): Contestant {
+  return relayedFrom(isEncrypted, isEncrypted ? 'ours-encrypted' : 'ours', root)
+}
+
+function relayedFrom(isEncrypted: boolean, name: string, at: string): Contestant {
   return {
-    name: isEncrypted ? 'ours-encrypted' : 'ours',
+    name,
     note: `submit, local provider, one relay${isEncrypted ? '; spark.authenticate and network crypto on' : ''}`,
     isOurs: true,
     needs: ['java', 'python3'],
+    spark: { isEncrypted, root: at },
+    moreVersions,
+    at: (other, folder) => relayedFrom(isEncrypted, other, folder),
     start: neverDialled,
   }
 }
@@ -42,6 +53,8 @@ export function shared(isEncrypted: boolean): Contestant {
     note: `Spark standalone, every JVM on a 127.64 address of one namespace, no relay${isEncrypted ? '; encrypted alike' : ''}`,
     isOurs: false,
     needs: ['java', 'python3'],
+    spark: { isEncrypted },
+    moreVersions,
     start: neverDialled,
   }
 }
@@ -50,7 +63,6 @@ export function shared(isEncrypted: boolean): Contestant {
 export async function runSpark(contestant: Contestant, bed: Testbed): Promise<Sample> {
   const driver = await startDriver(contestant, bed, {
     memory: '1g',
-    isEncrypted: contestant.name.endsWith('-encrypted'),
     settings: {
       'spark.driver.memory': '1g',
       'spark.sql.shuffle.partitions': '16',
@@ -71,8 +83,6 @@ export async function runSpark(contestant: Contestant, bed: Testbed): Promise<Sa
 export interface SparkJob {
   /** Of an executor's heap, as Spark writes it. */
   readonly memory: string
-  /** Authentication and encryption of Spark's own. */
-  readonly isEncrypted: boolean
   readonly settings: Readonly<Record<string, string>>
   /** What spark-submit takes behind its options. */
   readonly program: readonly string[]
@@ -86,6 +96,7 @@ export async function startDriver(
   bed: Testbed,
   job: SparkJob,
 ): Promise<ChildProcess> {
+  const { isEncrypted, root: at } = contestant.spark ?? { isEncrypted: false }
   const { home } = await findSpark(SPARK_VERSION, { environment: process.env })
   const env: NodeJS.ProcessEnv = { ...process.env, SPARK_HOME: home }
   if (job.confDir !== undefined) env.SPARK_CONF_DIR = job.confDir
@@ -98,14 +109,14 @@ export async function startDriver(
     // the start. Standalone workers say -Xmx alone, which makes for other collections.
     'spark.executor.extraJavaOptions': `-Xms${job.memory}`,
     // Said in both cases: the agent turns both on where nothing is said.
-    'spark.authenticate': String(job.isEncrypted),
-    'spark.network.crypto.enabled': String(job.isEncrypted),
+    'spark.authenticate': String(isEncrypted),
+    'spark.network.crypto.enabled': String(isEncrypted),
     ...job.settings,
   }
-  if (!contestant.isOurs) return await startStandalone(bed, home, env, settings, job.program)
+  if (at === undefined) return await startStandalone(bed, home, env, settings, job.program)
   const conf = Object.entries(settings).flatMap(([name, value]) => ['--conf', `${name}=${value}`])
   const submit = ['submit', '--provider', 'local', '--max-executors', String(EXECUTORS)]
-  const args = [join(root, 'cli/main.ts'), ...submit, '--', ...conf, ...job.program]
+  const args = [join(at, 'cli/main.ts'), ...submit, '--', ...conf, ...job.program]
   return bed.start('sender', process.execPath, args, { env })
 }
 
@@ -187,7 +198,8 @@ async function timed(bed: Testbed): Promise<Sample> {
     shimsCpuS: cpu.shim ?? 0,
     agentCpuS: cpu.agent ?? 0,
     oursOfJob: ((cpu.relay ?? 0) + (cpu.shim ?? 0)) / job,
-    otherCores: Math.max(0, busyAfter - busyBefore - all) / seconds,
+    allOfJob: ((cpu.relay ?? 0) + (cpu.shim ?? 0) + (cpu.agent ?? 0)) / job,
+    [NOISE]: Math.max(0, busyAfter - busyBefore - all) / seconds,
   }
 }
 

@@ -16,9 +16,6 @@ export interface Machine {
   readonly kernel: string
 }
 
-/** What a program says of its version, by name. */
-export type Versions = Readonly<Record<string, string>>
-
 export interface Commit {
   readonly hash: string
   /** Files that differ from it, of those that run. */
@@ -55,19 +52,6 @@ export function readCommit(root: string): Commit {
     }
   } catch {
     return { hash: 'none', isDirty: true }
-  }
-}
-
-/** First line of what a program says of its version, or undefined. */
-export function versionOf(program: string, args: readonly string[]): string | undefined {
-  try {
-    const text = execFileSync('sh', ['-c', '"$0" "$@" 2>&1 || true', program, ...args], {
-      encoding: 'utf8',
-      timeout: 5_000,
-    })
-    return text.split('\n', 1)[0]?.trim() || undefined
-  } catch {
-    return undefined
   }
 }
 

@@ -3,8 +3,20 @@ import type { Reading, Role } from '../testbed/testbed.ts'
 
 export type Sample = Readonly<Record<string, number>>
 
-/** Figures that say how quiet the machine was. */
+/** The figure that says how quiet the machine was. Each sample has it. */
 export const NOISE = 'otherCores'
+
+/** The loudest of the parts that a run consists of. Throws for one that does not know: a fault of its bench. */
+export function noiseOf(...parts: readonly Sample[]): number {
+  return Math.max(
+    ...parts.map((part) => {
+      const noise = part[NOISE]
+      if (noise === undefined || !Number.isFinite(noise))
+        throw new Error('a run does not know what others did')
+      return noise
+    }),
+  )
+}
 
 /** Joins what the load counted with what each role used between the readings. Pure. */
 export function sampleOf(counted: Readonly<Record<string, number>>, start: Reading, end: Reading): Sample {
@@ -12,7 +24,8 @@ export function sampleOf(counted: Readonly<Record<string, number>>, start: Readi
   const seconds = (end.atMs - start.atMs) / 1_000
   const gib = (counted.mib ?? 0) / 1024
   const conns = counted.conns ?? 0
-  let known = 0
+  // What has ended meanwhile is no role's any more, and its time has become the bench's.
+  let known = end.benchS - start.benchS
   for (const role of end.byRole.keys()) {
     const cpuS = cpuOf(end, role) - cpuOf(start, role)
     known += cpuS

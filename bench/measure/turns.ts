@@ -5,7 +5,8 @@
  */
 import type { Bench, Row } from '../bench.ts'
 import type { Contestant } from '../contestants/contestant.ts'
-import { NOISE, type Sample } from './sample.ts'
+import { causeOf } from './cause.ts'
+import { noiseOf, type Sample } from './sample.ts'
 import { summariseSamples } from './statistics.ts'
 
 export interface TurnOptions {
@@ -62,7 +63,7 @@ async function takeTurn(one: Progress, turn: number, options: TurnOptions): Prom
     if (turn === 0 && options.hasWarmup) await options.run(one.contestant, true)
     for (;;) {
       const sample = await options.run(one.contestant, false)
-      const noise = sample[NOISE] ?? 0
+      const noise = noiseOf(sample)
       if (noise > options.noiseCores && one.repeated < options.repeats) {
         one.repeated += 1
         options.tell(`${name}: others kept ${noise.toFixed(2)} cores busy, run made again`)
@@ -73,7 +74,7 @@ async function takeTurn(one: Progress, turn: number, options: TurnOptions): Prom
       return
     }
   } catch (error) {
-    one.empty = `died: ${error instanceof Error ? error.message.split('\n', 1)[0] : String(error)}`
+    one.empty = `died: ${causeOf(error instanceof Error ? error.message : String(error))}`
     options.tell(`${name}: ${error instanceof Error ? error.message : String(error)}`)
   }
 }

@@ -1,5 +1,6 @@
 /** One page with every result of a machine: plots and tables. Pure. */
 import type { BenchResult } from '../result.ts'
+import { notesOf } from './notes.ts'
 import { plotOf } from './plots.ts'
 import { tableOf } from './table.ts'
 
@@ -33,7 +34,7 @@ function section(result: BenchResult): string {
   return `<h2>${escapeHtml(result.bench)}</h2><p>${escapeHtml(`${result.question} ${result.setup}.`)}</p>
 <ul>${verdicts}</ul>${plotOf(result, result.plot) ?? ''}
 <table>${row(header, 'th')}${body.map((cells) => row(cells, 'td')).join('')}</table>
-<p class="small">${escapeHtml(notes)}. ${result.runs} runs of ${result.seconds} s, ${escapeHtml(result.at)}, commit ${escapeHtml(result.commit.hash)}${result.commit.isDirty ? ' with changes' : ''}.</p>`
+<p class="small">${escapeHtml(`${notes}. ${notesOf(result).join(' ')}`)}</p>`
 }
 
 function escapeHtml(text: string): string {

@@ -5,9 +5,8 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Contestant, Entries } from '../contestants/contestant.ts'
-import type { Sample } from '../measure/sample.ts'
-import { sampleOf } from '../measure/sample.ts'
-import { DiedError, type Reading, Testbed } from './testbed.ts'
+import { NOISE, noiseOf, type Sample, sampleOf } from '../measure/sample.ts'
+import { DiedError, type Reading, type Testbed } from './testbed.ts'
 
 export interface LoadOptions {
   readonly case: 'bulk' | 'rpc' | 'block' | 'hold' | 'dial' | 'frozen'
@@ -18,6 +17,8 @@ export interface LoadOptions {
   readonly inflight?: number
   readonly requestBytes?: number
   readonly replyBytes?: number
+  /** A request that takes so long or longer is a stall, ms. */
+  readonly stallMs?: number
 }
 
 /** Longer than any window: then something hangs. */
@@ -51,16 +52,39 @@ export async function runLoad(bed: Testbed, entries: Entries, options: LoadOptio
     throw new DiedError(`no result${bed.lastWords()}`)
   }
   bed.assertAlive()
-  return sampleOf(result, start, end)
+  assertWhole(result, options, () => bed.lastWords())
+  // Beside the window there may be another, which it is compared with: neither may be disturbed.
+  const readings = [...marks.values()]
+  const parts = readings.slice(1).map((reading, at) => sampleOf({}, readings[at] as Reading, reading))
+  return { ...sampleOf(result, start, end), [NOISE]: noiseOf(...parts) }
+}
+
+/**
+ * Streams that broke in mid-run, or never arrived, make figures of another load than was asked
+ * for. Throws DiedError. Pure but for `lastWords`.
+ */
+export function assertWhole(
+  result: Readonly<Record<string, number>>,
+  options: Pick<LoadOptions, 'streams'>,
+  lastWords: () => string,
+): void {
+  const { failed, arrived } = result
+  const asked = options.streams ?? 0
+  if (failed === undefined || arrived === undefined) {
+    throw new DiedError('bench-load is older than the bench: run bench/peers/install.sh')
+  }
+  if (failed > 0) throw new DiedError(`${failed} streams broke in mid-run${lastWords()}`)
+  if (arrived < asked) throw new DiedError(`${arrived} of ${asked} streams arrived${lastWords()}`)
 }
 
 /** The same on a testbed of its own, with a round trip of so many ms before the receiving endpoint. */
 export async function runLoadOver(
   roundTripMs: number,
+  beside: Testbed,
   contestant: Contestant,
   options: LoadOptions,
 ): Promise<Sample> {
-  const bed = new Testbed({ roundTripMs })
+  const bed = beside.another({ roundTripMs })
   try {
     return await runLoad(bed, await contestant.start(bed), options)
   } finally {
@@ -81,6 +105,7 @@ function argumentsOf(entries: Entries, options: LoadOptions): string[] {
     inflight: options.inflight,
     request: options.requestBytes,
     reply: options.replyBytes,
+    stall: options.stallMs,
   }
   return Object.entries(values).flatMap(([name, value]) =>
     value === undefined ? [] : [`-${name}`, String(value)],

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { machineBusyS, readProcessTable, type Usage, usageOfTrees } from '../measure/process-usage.ts'
 import { freePort, isListening } from './ports.ts'
-import { findProgram } from './programs.ts'
+import { findProgram, TOXIPROXY } from './programs.ts'
 
 /**
  * relay: what forwards. sender, receiver: endpoints of the tunnel, by where the bulk flows.
@@ -19,6 +19,8 @@ export type Role = 'relay' | 'sender' | 'receiver' | 'delay' | 'load' | 'helper'
 export interface Reading {
   readonly atMs: number
   readonly machineS: number
+  /** Of the bench itself, with every child of it that has ended. */
+  readonly benchS: number
   readonly byRole: ReadonlyMap<Role, Usage>
 }
 
@@ -52,6 +54,11 @@ export class Testbed {
     this.roundTripMs = options.roundTripMs ?? -1
     this.nodeFlags = options.nodeFlags ?? (() => [])
     open.add(this)
+  }
+
+  /** One more for a part of the same run, with the same flags for processes of ours; its maker closes it. */
+  another(options: { roundTripMs?: number } = {}): Testbed {
+    return new Testbed({ ...options, nodeFlags: this.nodeFlags })
   }
 
   file(name: string, text: string, mode = 0o600): string {
@@ -101,7 +108,7 @@ export class Testbed {
     if (this.roundTripMs < 0) return `127.0.0.1:${port}`
     if (this.#toxiproxy === undefined) {
       this.#toxiproxy = await this.port()
-      this.start('delay', 'toxiproxy-server', ['-host', '127.0.0.1', '-port', this.#toxiproxy])
+      this.start('delay', TOXIPROXY, ['-host', '127.0.0.1', '-port', this.#toxiproxy])
       await this.listening(this.#toxiproxy)
     }
     const listen = `127.0.0.2:${port}`
@@ -141,21 +148,25 @@ export class Testbed {
         .flatMap(({ child }) => (child.pid === undefined ? [] : [child.pid]))
       byRole.set(role, usageOfTrees(table, pids))
     }
-    return { atMs: performance.now(), machineS: machineBusyS(), byRole }
+    const benchS = table.get(process.pid)?.cpuS ?? 0
+    return { atMs: performance.now(), machineS: machineBusyS(), benchS, byRole }
   }
 
   /** Throws when anything but the load has ended. */
   assertAlive(): void {
     for (const { role, child, name } of this.#children) {
       if (role !== 'load' && (child.exitCode !== null || child.signalCode !== null)) {
-        throw new DiedError(`${name} ended with ${child.signalCode ?? child.exitCode}${this.lastWords()}`)
+        throw new DiedError(
+          `${name} ended with ${child.signalCode ?? child.exitCode}${this.lastWords(child)}`,
+        )
       }
     }
   }
 
-  /** The ends of all logs, for the one who asks why. */
-  lastWords(): string {
-    const words = this.#children.flatMap(({ name, log }) => {
+  /** The ends of all logs, for the one who asks why; that of `first` before the others. */
+  lastWords(first?: ChildProcess): string {
+    const all = [...this.#children].sort((a, b) => Number(b.child === first) - Number(a.child === first))
+    const words = all.flatMap(({ name, log }) => {
       const text = readFileSync(log, 'utf8').trim().slice(-400)
       return text === '' ? [] : [`${name}: ${text}`]
     })

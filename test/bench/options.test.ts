@@ -31,6 +31,7 @@ describe('options of the bench', () => {
     ['a flag without its value', ['--against']],
     ['a number that is none', ['--runs', 'many']],
     ['no runs at all', ['--runs', '0']],
+    ['a report beside anything else', ['--report', 'here', 'rpc']],
   ])('refuses %s and lists what there is', (_, args) => {
     expect(() => parseOptions(args, known)).toThrow(BenchUsageError)
     expect(() => parseOptions(args, known)).toThrow(/benches: bulk-16, rpc[\s\S]*--quick/)

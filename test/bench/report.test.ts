@@ -1,18 +1,21 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Row, Rows, ratioGoal } from '../../bench/bench.ts'
 import { machineId } from '../../bench/measure/machine.ts'
 import { summariseSamples } from '../../bench/measure/statistics.ts'
+import { BenchUsageError } from '../../bench/options.ts'
 import { type CpuProfile, flameGraph, framesOf } from '../../bench/report/flame.ts'
 import { htmlReport } from '../../bench/report/html.ts'
 import { markdownReport } from '../../bench/report/markdown.ts'
+import { print } from '../../bench/report/print.ts'
 import { terminalTable } from '../../bench/report/table.ts'
+import { writeReport } from '../../bench/report/write.ts'
 import { type BenchResult, loadResults, saveResult } from '../../bench/result.ts'
 
 const row = (name: string, values: readonly number[], more: Partial<Row> = {}): Row => {
-  const samples = values.map((value) => ({ relayCpuSGib: value, mibS: 1_000 * value }))
+  const samples = values.map((value) => ({ relayCpuSGib: value, mibS: 1_000 * value, otherCores: 0.01 }))
   return {
     name,
     note: `note of ${name}`,
@@ -117,14 +120,90 @@ describe('the report', () => {
     expect(page).toContain('note of haproxy')
   })
 
+  it('shows each goal’s commit when results are of several, and where to read of what is missed', () => {
+    expect(markdownReport([result()], [])).not.toContain('here | commit |')
+    const later = result({ bench: 'rpc', commit: { hash: 'abcdef0123', isDirty: true } })
+    const text = markdownReport([result(), later], [])
+    expect(text).toContain(
+      '| rpc | ≤ 1 × bore | not compared | no figure of bore | abcdef0123 with changes |',
+    )
+    expect(text).toContain('[hot-path.md](hot-path.md)')
+  })
+
+  it('tells everywhere what a run measured, with which versions, and what noise was borne', () => {
+    const one = result({ window: 'a whole sort each' })
+    for (const text of [markdownReport([one], []), htmlReport([one], []), print(one)]) {
+      expect(text).toContain('5 runs of a whole sort each, ')
+      expect(text).toContain('node 24.0.0, HAProxy version 2.6')
+      expect(text).toContain('Disturbed by others (more than 0.15 cores): none.')
+    }
+  })
+
+  it('does not call a run quiet that does not know', () => {
+    const unknown = result({ rows: [row('ours', [1], { samples: [{ relayCpuSGib: 1 }] })] })
+    expect(markdownReport([unknown], [])).toContain('What others did meanwhile is not known of every run.')
+  })
+
   it('says which runs were disturbed', () => {
     const noisy = result({ rows: [row('ours', [1, 2, 3], { repeated: 3, noisy: 1 })] })
     expect(markdownReport([noisy], [])).toContain('ours 3 made again, 1 kept')
+    expect(htmlReport([noisy], [])).toContain('ours 3 made again, 1 kept')
     expect(terminalTable(noisy)).toContain('ours (1 noisy)')
   })
 })
 
+describe('docs/performance.md', () => {
+  const writeIn = async (at: string, isAsked: boolean) => {
+    const markdownFile = join(at, 'performance.md')
+    const says = await writeReport({ resultsFolder: at, machineId: 'here-2-abc123', markdownFile, isAsked })
+    return { says: says.join('\n'), text: readFileSync(markdownFile, 'utf8') }
+  }
+
+  it('never loses a bench unless it is asked for', async () => {
+    const at = folder()
+    saveResult(at, result())
+    writeFileSync(join(at, 'performance.md'), '## bulk-16\n\n## rpc\n')
+    const left = await writeIn(at, false)
+    expect(left.text).toBe('## bulk-16\n\n## rpc\n')
+    expect(left.says).toMatch(/is left as it is: it would lose rpc \(--report here-2-abc123/)
+    expect((await writeIn(at, true)).text).toContain('What does a relayed GiB cost?')
+  })
+
+  it('judges figures by the goals of today', async () => {
+    const at = folder()
+    saveResult(at, result({ verdicts: [{ goal: 'of before', is: 'met', says: '' }] }))
+    const { text } = await writeIn(at, false)
+    expect(text).not.toContain('of before')
+    expect(text).toContain('| relay CPU a GiB ≤ 0.75 × HAProxy | met | 0.667 × haproxy (0.4 to 0.6) |')
+  })
+})
+
+describe('--against', () => {
+  it('divides pair by pair, so that what drifts falls out', () => {
+    const both = [row('ours', [2, 4, 8]), row('ours@REF', [1, 2, 4]), row('ours-ws', [1])]
+    expect(print(result({ rows: both }), 'REF')).toContain(
+      '  ours / ours@REF, CPU-s/GiB: 2.000 ×, quartiles 2.000 to 2.000, 3 pairs\n',
+    )
+  })
+})
+
 describe('results', () => {
+  it('without any figure take nobody’s place', () => {
+    const at = folder()
+    const file = saveResult(at, result()) as string
+    const before = readFileSync(file, 'utf8')
+    expect(saveResult(at, result({ rows: [row('ours', [], { empty: 'died' })] }))).toBeUndefined()
+    expect(readFileSync(file, 'utf8')).toBe(before)
+  })
+
+  it('are not looked for in folders without any, such as those of profiles', () => {
+    const at = folder()
+    saveResult(at, result())
+    mkdirSync(join(at, 'profiles/bulk-16'), { recursive: true })
+    saveResult(at, result({ isQuotable: false, machine: { ...result().machine, id: 'quick-only' } }))
+    expect(loadResults(at, 'here-2-abc123').others).toEqual([])
+  })
+
   it('come back as they were saved, and only those of this machine', () => {
     const at = folder()
     const elsewhere = { ...result().machine, id: 'elsewhere-8-ffffff' }
@@ -138,16 +217,17 @@ describe('results', () => {
 
   it('that may not be quoted never get into the report', () => {
     const at = folder()
-    const file = saveResult(at, result({ isQuotable: false }))
+    const file = saveResult(at, result({ isQuotable: false })) as string
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ isQuotable: false })
     expect(loadResults(at, 'here-2-abc123').results).toEqual([])
   })
 
   it('of another machine in this one’s folder are refused by name', () => {
     const at = folder()
-    const file = saveResult(at, result())
+    const file = saveResult(at, result()) as string
     writeFileSync(file, readFileSync(file, 'utf8').replace('"here-2-abc123"', '"other-4-000000"'))
-    expect(() => loadResults(at, 'here-2-abc123')).toThrow(/was made on other-4-000000/)
+    expect(() => loadResults(at, 'here-2-abc123')).toThrow(BenchUsageError)
+    expect(() => loadResults(at, 'here-2-abc123')).toThrow(/was made on other-4-000000: move it there$/)
   })
 
   it('tell machines apart that differ in cores, memory or kernel', () => {

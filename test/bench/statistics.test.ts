@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseStat, usageOfTrees } from '../../bench/measure/process-usage.ts'
-import { sampleOf } from '../../bench/measure/sample.ts'
+import { noiseOf, sampleOf } from '../../bench/measure/sample.ts'
 import { pairedRatio, quantile, summarise, summariseSamples } from '../../bench/measure/statistics.ts'
 import type { Reading } from '../../bench/testbed/testbed.ts'
 
@@ -60,9 +60,10 @@ describe('figures of processes', () => {
   })
 
   it('counts as noise what the machine did beyond the processes of the run', () => {
-    const reading = (atMs: number, machineS: number, relayS: number, loadS: number): Reading => ({
+    const reading = (atMs: number, machineS: number, relayS: number, loadS: number, benchS = 0): Reading => ({
       atMs,
       machineS,
+      benchS,
       byRole: new Map([
         ['relay', { cpuS: relayS, residentBytes: 2 ** 20, readCalls: atMs * 5, writeCalls: atMs }],
         ['load', { cpuS: loadS, residentBytes: 0, readCalls: 0, writeCalls: 0 }],
@@ -74,5 +75,20 @@ describe('figures of processes', () => {
     expect(sample.relayReadsMib).toBeCloseTo((5 * 2_000) / 2_048)
     expect(sample.relayWritesMib).toBeCloseTo(2_000 / 2_048)
     expect(sample.loadCpuSGib).toBeUndefined()
+  })
+
+  it('does not count as noise what a process used that has ended and was reaped meanwhile', () => {
+    const reading = (atMs: number, machineS: number, benchS: number): Reading => ({
+      atMs,
+      machineS,
+      benchS,
+      byRole: new Map([['load', { cpuS: 0, residentBytes: 0, readCalls: 0, writeCalls: 0 }]]),
+    })
+    expect(sampleOf({}, reading(0, 10, 1), reading(2_000, 13, 4)).otherCores).toBe(0)
+  })
+
+  it('takes the noise of the loudest part, and refuses a part without', () => {
+    expect(noiseOf({ otherCores: 0.1 }, { otherCores: 0.3 }, { otherCores: 0 })).toBe(0.3)
+    expect(() => noiseOf({ otherCores: 0.1 }, {})).toThrow(/does not know/)
   })
 })

@@ -31,7 +31,7 @@ describe('turns', () => {
       { contestants },
       options(async ({ name }, isWarmup) => {
         if (!isWarmup) order.push(name)
-        return { mibS: 1 }
+        return { mibS: 1, otherCores: 0 }
       }),
     )
     expect(order).toEqual([
@@ -52,7 +52,7 @@ describe('turns', () => {
             rivalRuns += 1
             if (rivalRuns === 3) throw new Error('rival ended with SIGSEGV')
           }
-          return { mibS: 100 }
+          return { mibS: 100, otherCores: 0 }
         },
         { tell: (line) => told.push(line) },
       ),
@@ -86,12 +86,30 @@ describe('turns', () => {
       options(
         async ({ name }) => {
           ran.add(name)
-          return { mibS: 1 }
+          return { mibS: 1, otherCores: 0 }
         },
         { absence: ({ name }) => (name === 'other' ? 'absent: other is not installed' : undefined) },
       ),
     )
     expect(ran).toEqual(new Set(['ours', 'rival']))
     expect(rows.find((row) => row.name === 'other')?.empty).toBe('absent: other is not installed')
+  })
+
+  it('takes a run that does not know what others did for a fault, and not for a quiet one', async () => {
+    const rows = await takeTurns(
+      { contestants: [contestant('ours')] },
+      options(async () => ({ mibS: 1 })),
+    )
+    expect(rows[0]?.empty).toBe('died: a run does not know what others did')
+  })
+
+  it('keeps of a death what the program said of it', async () => {
+    const said =
+      'bore ended with 1\n  bore: \u001b[32mINFO\u001b[0m listening\nError: Address already in use (os error 98)'
+    const rows = await takeTurns(
+      { contestants: [contestant('bore')] },
+      options(() => Promise.reject(new Error(said))),
+    )
+    expect(rows[0]?.empty).toBe('died: bore ended with 1: Error: Address already in use (os error 98)')
   })
 })

@@ -72,8 +72,8 @@ func rpc(b *bench) numbers {
 	result["requestsS"] = float64(len(took)) / result["seconds"]
 	stalls := 0
 	for _, t := range took {
-		if t >= 35*time.Millisecond {
-			stalls++ // what Nagle meeting a delayed acknowledgement looks like
+		if t >= b.stall {
+			stalls++
 		}
 	}
 	result["stalls40ms"] = float64(stalls)
@@ -196,6 +196,7 @@ func dialing(b *bench) numbers {
 func frozen(b *bench) numbers {
 	b.startBulk()
 	time.Sleep(b.warmup)
+	b.mark("alone")
 	before, start := b.received.Load(), time.Now()
 	time.Sleep(b.window)
 	alone := mib(b.received.Load()-before) / time.Since(start).Seconds()

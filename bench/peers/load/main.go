@@ -35,6 +35,7 @@ type settings struct {
 	reply    int
 	window   time.Duration
 	warmup   time.Duration
+	stall    time.Duration
 }
 
 type numbers map[string]float64
@@ -51,7 +52,7 @@ var cases = map[string]func(*bench) numbers{
 
 func main() {
 	var s settings
-	var seconds, warmup float64
+	var seconds, warmup, stall float64
 	which := flag.String("case", "bulk", "bulk, rpc, block, hold, dial or frozen")
 	entry := flag.String("entry", "", "`addresses` to dial, comma separated; streams take them in turn")
 	flag.StringVar(&s.urgent, "urgent", "", "`address` for requests (rpc); default: the first entry")
@@ -63,6 +64,7 @@ func main() {
 	flag.IntVar(&s.reply, "reply", 512, "bytes of a reply (rpc, block), up to 4 MiB")
 	flag.Float64Var(&seconds, "seconds", 3, "length of the measured window")
 	flag.Float64Var(&warmup, "warmup", 1, "seconds before it")
+	flag.Float64Var(&stall, "stall", 35, "`ms` that a request takes to be called a stall (rpc)")
 	flag.Parse()
 	s.entries = strings.Split(*entry, ",")
 	if s.urgent == "" {
@@ -70,6 +72,7 @@ func main() {
 	}
 	s.window = time.Duration(seconds * float64(time.Second))
 	s.warmup = time.Duration(warmup * float64(time.Second))
+	s.stall = time.Duration(stall * float64(time.Millisecond))
 	run, found := cases[*which]
 	if !found {
 		fail("no case %q", *which)
@@ -82,6 +85,7 @@ func main() {
 	b.awaitWay(20 * time.Second)
 	result := run(b)
 	result["failed"] = float64(b.failed.Load())
+	result["arrived"] = float64(len(b.arrivals()))
 	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
 		fail("%v", err)
 	}

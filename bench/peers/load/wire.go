@@ -27,7 +27,7 @@ type bench struct {
 	settings
 	stdin    *bufio.Reader
 	received atomic.Int64 // bytes of discard and replies that have arrived
-	failed   atomic.Int64 // connections that broke
+	failed   atomic.Int64 // ends of streams that broke: a stream that breaks may count at both
 	nextWay  atomic.Int64
 	// arrived counts each discarding stream by itself, in the order in which they were accepted.
 	arrived []*atomic.Int64
@@ -123,6 +123,7 @@ func (b *bench) serve(c *net.TCPConn) {
 	case wantsDiscard:
 		mine := b.countStream()
 		b.discard(c, math.MaxInt64, mine)
+		b.failed.Add(1) // whoever pours never ends
 	case wantsReplies:
 		request := make([]byte, b.request)
 		for {

@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest'
+import { assertWhole } from '../../bench/testbed/load.ts'
+import { DiedError } from '../../bench/testbed/testbed.ts'
+
+const check = (result: Readonly<Record<string, number>>, streams?: number) => () =>
+  assertWhole(result, streams === undefined ? {} : { streams }, () => '\n  haproxy: closed it')
+
+describe('the load', () => {
+  it('is whole when every stream arrived and none broke', () => {
+    expect(check({ failed: 0, arrived: 16 }, 16)).not.toThrow()
+    expect(check({ failed: 0, arrived: 0 })).not.toThrow()
+  })
+
+  it('that lost streams in mid-run brings no figures', () => {
+    expect(check({ failed: 2, arrived: 16 }, 16)).toThrow(DiedError)
+    expect(check({ failed: 2, arrived: 16 }, 16)).toThrow(
+      /^2 streams broke in mid-run\n {2}haproxy: closed it/,
+    )
+    expect(check({ failed: 0, arrived: 15 }, 16)).toThrow(/^15 of 16 streams arrived/)
+  })
+
+  it('of an older generator is refused with what to do', () => {
+    expect(check({ failed: 0 }, 16)).toThrow(/run bench\/peers\/install.sh/)
+  })
+})
