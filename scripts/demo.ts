@@ -5,7 +5,7 @@
  * ends with what the run was. `-- --repeat 10` prints a table of ten.
  * Exit code: 0 only when every answer is right.
  */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,6 +15,7 @@ import { ensureSpark } from '../driver-agent/spark-home.ts'
 import { formatMiB, matrixLines, type Summary, summarySchema } from '../driver-agent/summary.ts'
 import { compareAnswers, type DemoAnswer, demoAnswer, demoResult } from './demo-answer.ts'
 import { CUSTOMERS, demoConfDir, demoProgram, demoSettings, EXECUTOR_MEMORY, ORDERS } from './demo-job.ts'
+import { runChild } from './run-child.ts'
 import { numberFrom, scriptCommand } from './script-command.ts'
 import { spread } from './spread.ts'
 
@@ -94,14 +95,8 @@ function submit(sparkHome: string, summaryFile: string, resultFile: string): Pro
   const args = ['submit', '--log-level', 'warn', '--summary-json', summaryFile, '--']
   for (const [key, value] of Object.entries(conf)) args.push('--conf', `${key}=${value}`)
   args.push(...demoProgram(resultFile))
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, 'bin', 'spark-lambda-relay.js'), ...args], {
-      stdio: 'inherit',
-      env: { ...process.env, SPARK_HOME: sparkHome, SPARK_CONF_DIR: demoConfDir },
-    })
-    child.once('error', reject)
-    child.once('exit', (code) => resolve(code ?? 1))
-  })
+  const environment = { ...process.env, SPARK_HOME: sparkHome, SPARK_CONF_DIR: demoConfDir }
+  return runChild(process.execPath, [join(root, 'bin', 'spark-lambda-relay.js'), ...args], environment)
 }
 
 /** The demo promises more than a right answer. */

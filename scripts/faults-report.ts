@@ -1,8 +1,12 @@
-/** Writes docs/reliability.md from what `npm run faults` has measured. Nothing in it is typed by hand. */
-import { writeFileSync } from 'node:fs'
+/**
+ * What `npm run faults` has measured, as it is kept, and docs/reliability.md out of it. Nothing in that is
+ * typed by hand. Used by faults.ts.
+ */
 import { cpus, totalmem } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
+
+/** What every result says of itself. */
+const seen = { at: z.string(), commit: z.string(), machine: z.string() }
 
 const check = z.object({ what: z.string(), held: z.boolean(), measured: z.string() })
 const figures = z.record(z.string(), z.union([z.number(), z.string()]))
@@ -11,8 +15,7 @@ const streamRow = z.object({
   row: z.string(),
   fault: z.string(),
   means: z.string(),
-  at: z.string(),
-  commit: z.string(),
+  ...seen,
   checks: z.array(check),
   streams: z.number(),
   bytes: z.number(),
@@ -23,8 +26,7 @@ const sparkRow = z.object({
   fault: z.string(),
   means: z.string(),
   version: z.string(),
-  at: z.string(),
-  commit: z.string(),
+  ...seen,
   held: z.boolean(),
   notes: z.array(z.string()),
   stall,
@@ -33,8 +35,7 @@ const sparkRow = z.object({
   rounds: z.number(),
 })
 const loadResult = z.object({
-  at: z.string(),
-  commit: z.string(),
+  ...seen,
   endpoints: z.number(),
   attach: z.object({ p50Ms: z.number(), p99Ms: z.number(), maxMs: z.number(), aSecond: z.number() }),
   failures: z.array(z.string()),
@@ -54,8 +55,7 @@ export const keptSchema = z.object({
   load: loadResult.optional(),
   frames: z
     .object({
-      at: z.string(),
-      commit: z.string(),
+      ...seen,
       sequences: z.number(),
       frames: z.number(),
       seed: z.number(),
@@ -63,19 +63,52 @@ export const keptSchema = z.object({
     })
     .optional(),
   /** Rows that ended in an error. */
-  failures: z.record(z.string(), z.string()),
+  failures: z.record(z.string(), z.object({ why: z.string(), ...seen })),
 })
 export type Kept = z.infer<typeof keptSchema>
+
+export function emptyKept(): Kept {
+  return { streams: {}, spark: {}, failures: {} }
+}
+
+/** Without what another machine has seen. */
+export function ofMachine(kept: Kept, machine: string): Kept {
+  const own = <T extends { readonly machine: string }>(all: Record<string, T>): Record<string, T> =>
+    Object.fromEntries(Object.entries(all).filter(([, one]) => one.machine === machine))
+  return {
+    streams: own(kept.streams),
+    spark: own(kept.spark),
+    failures: own(kept.failures),
+    ...(kept.load?.machine === machine ? { load: kept.load } : {}),
+    ...(kept.frames?.machine === machine ? { frames: kept.frames } : {}),
+  }
+}
+
+/** Of these rows (those with Spark begin with `spark-`), which have neither a result nor a failure. */
+export function notKept(kept: Kept, names: readonly string[]): readonly string[] {
+  const there = new Set([
+    ...Object.keys(kept.streams),
+    ...Object.keys(kept.spark).map((name) => `spark-${name}`),
+    ...Object.keys(kept.failures),
+    ...(kept.load === undefined ? [] : ['load']),
+    ...(kept.frames === undefined ? [] : ['frames']),
+  ])
+  return names.filter((name) => !there.has(name))
+}
+
+/** What was seen of this row before it failed is no result any more. */
+export function forget(kept: Kept, name: string): void {
+  if (name === 'load') delete kept.load
+  else if (name === 'frames') delete kept.frames
+  else if (name.startsWith('spark-')) delete kept.spark[name.slice('spark-'.length)]
+  else delete kept.streams[name]
+}
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ')
 const kib = (bytes: number): string => `${Math.round(bytes / 102.4) / 10} KiB`
 
-export function writeReport(kept: Kept): void {
-  const file = fileURLToPath(new URL('../docs/reliability.md', import.meta.url))
-  writeFileSync(file, reportOf(kept))
-}
-
-function reportOf(kept: Kept): string {
+/** The page. */
+export function reportOf(kept: Kept): string {
   const cpu = cpus()
   const lines = [
     '# Reliability: what was broken, and what it cost',
@@ -146,6 +179,11 @@ function reportOf(kept: Kept): string {
   }
   const failed = Object.entries(kept.failures)
   if (failed.length > 0)
-    lines.push('', '## Did not run to the end', '', ...failed.map(([name, why]) => `- ${name}: ${cell(why)}`))
+    lines.push(
+      '',
+      '## Did not run to the end',
+      '',
+      ...failed.map(([name, { why, commit }]) => `- ${name}: ${cell(why)} (commit ${commit})`),
+    )
   return `${lines.join('\n')}\n`
 }

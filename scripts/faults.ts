@@ -3,10 +3,12 @@
  * streams and then with Spark; the load program; generated frames. Writes docs/reliability.md from
  * what it measured, and ends with 1 when something did not hold.
  *
- * Results are kept in .cache/faults.json, so that rows may be run one by one.
+ * Results are kept in .cache/faults.json, so that rows may be run one by one. While some of them were
+ * never run on this machine the report goes to .cache/reliability.md: the one in docs stays whole.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Option } from 'commander'
 import { realTimes } from '../test/faults/fleet.ts'
@@ -16,7 +18,7 @@ import { runRow } from '../test/faults/run-row.ts'
 import { sparkRows } from '../test/faults/spark-rows.ts'
 import { attackWithFrames } from '../test/relay/server/generated-frames.ts'
 import { type SparkVersion, sparkVersions } from '../test/spark/harness.ts'
-import { type Kept, keptSchema, writeReport } from './faults-report.ts'
+import { emptyKept, forget, type Kept, keptSchema, notKept, ofMachine, reportOf } from './faults-report.ts'
 import { collect, numberFrom, scriptCommand } from './script-command.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -31,7 +33,7 @@ interface FaultsOptions {
 }
 
 const kinds = ['streams', 'spark', 'load', 'frames'] as const
-const { only, without, frames, spark, seed } = scriptCommand({
+const command = scriptCommand({
   name: 'faults',
   says: 'Every row of the fault table at the real times, written to docs/reliability.md.',
   example: '-- --only redis --without spark',
@@ -44,23 +46,36 @@ const { only, without, frames, spark, seed } = scriptCommand({
   )
   .option('--seed <number>', 'draws the same again', numberFrom(0), Date.now() % 1_000_000)
   .parse()
-  .opts<FaultsOptions>()
+const { only, without, frames, spark, seed } = command.opts<FaultsOptions>()
+const names = [
+  ...rows.map(({ name }) => name),
+  'load',
+  'frames',
+  ...sparkRows.map(({ name }) => `spark-${name}`),
+]
+for (const word of only)
+  if (!names.some((name) => name.includes(word)))
+    command.error(`error: no row's name has '${word}'; there are ${names.join(', ')}.`, { exitCode: 2 })
 const isWanted = (name: string, kind: string): boolean =>
   !without.includes(kind) && (only.length === 0 || only.some((word) => name.includes(word)))
 const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+const machine = hostname()
 /** What every result says of itself. */
-const seen = (): { readonly at: string; readonly commit: string } => ({
+const seen = (): { readonly at: string; readonly commit: string; readonly machine: string } => ({
   at: new Date().toISOString(),
   commit,
+  machine,
 })
 
 const say = (line: string): void => console.log(line)
 
 function load(): Kept {
+  if (!existsSync(keptFile)) return emptyKept()
   try {
-    return keptSchema.parse(JSON.parse(readFileSync(keptFile, 'utf8')))
+    return ofMachine(keptSchema.parse(JSON.parse(readFileSync(keptFile, 'utf8'))), machine)
   } catch {
-    return { streams: {}, spark: {}, failures: {} }
+    say('.cache/faults.json cannot be read, or is of another version of this script: it is written anew')
+    return emptyKept()
   }
 }
 
@@ -69,7 +84,8 @@ let hasFailed = false
 function save(): void {
   mkdirSync(`${root}.cache`, { recursive: true })
   writeFileSync(keptFile, JSON.stringify(kept, undefined, 2))
-  writeReport(kept)
+  const isWhole = notKept(kept, names).length === 0
+  writeFileSync(`${root}${isWhole ? 'docs' : '.cache'}/reliability.md`, reportOf(kept))
 }
 
 async function attempt(name: string, run: () => Promise<boolean>): Promise<void> {
@@ -79,12 +95,16 @@ async function attempt(name: string, run: () => Promise<boolean>): Promise<void>
     delete kept.failures[name]
   } catch (error) {
     hasFailed = true
-    kept.failures[name] = (error as Error).message.split('\n').slice(0, 3).join(' ')
+    forget(kept, name)
+    const [sentence] = (error as Error).message.split('\n', 1)
+    kept.failures[name] = { why: sentence ?? 'an error without words', ...seen() }
     say(`FAILED: ${(error as Error).message}`)
   }
   save()
 }
 
+// By exit, so that folders are removed; relays, Redis and endpoints end with this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 say(`seed ${seed}`)
 for (const row of rows) {
   if (!isWanted(row.name, 'streams')) continue
@@ -146,5 +166,9 @@ for (const row of sparkRows) {
     return result.held
   })
 }
-save()
+const missing = notKept(kept, names)
+if (missing.length > 0)
+  say(
+    `.cache/reliability.md; docs/reliability.md stays as it is, for here were never run: ${missing.join(', ')}`,
+  )
 process.exit(hasFailed ? 1 : 0)

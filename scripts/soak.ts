@@ -22,6 +22,8 @@ const command = scriptCommand({
   .option('--real', 'silence, grace and keepalive as they are by default, instead of a quarter', false)
   .parse()
 const { minutes, seed, real } = command.opts<SoakOptions>()
+// By exit, so that folders are removed; relays, Redis and endpoints end with this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 console.log(`seed ${seed}, ${minutes} minutes`)
 const result = await soak({ minutes, seed, times: real ? realTimes : shortTimes }, (line) =>
   console.log(line),

@@ -3,26 +3,19 @@
  * words behind `--` only rows that contain one of them; the others then say NOT RUN, and the
  * report goes to .cache/. With `--keep` before the words, rows that are not chosen keep what an
  * earlier run on this machine saw of them, each with its own commit and day, and the report is
- * docs/test-report.md: hours of rows need not fit into one sitting. Ends with 1 unless every
- * row that ran has passed.
+ * docs/test-report.md. Ends with 1 unless every row that ran has passed.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, hostname, release, totalmem } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { type Row, rows } from '../test/rows.ts'
 import { judgeRow, type Outcome } from './judge-row.ts'
-import { runVitest, type TestFiles } from './run-vitest.ts'
+import { keyOf, readKept, type Seen, writeKept } from './kept-rows.ts'
+import { runVitest } from './run-vitest.ts'
 import { scriptCommand } from './script-command.ts'
 
-const KEPT_FILE = '.cache/test-full.json'
-
-/** An outcome with when, where and of which commit it was seen. */
-interface Seen extends Outcome {
-  readonly commit: string
-  readonly on: string
-  readonly machine: string
-}
+const KEPT_FILE = 'docs/test-report.json'
 
 const command = scriptCommand({
   name: 'test:full',
@@ -37,45 +30,53 @@ const words = command.args
 const chosen = rows.filter(
   (row) => words.length === 0 || words.some((word) => `${row.area} ${row.what}`.includes(word)),
 )
+if (chosen.length === 0)
+  command.error(`error: no row has ${words.map((word) => `'${word}'`).join(' or ')}.`, { exitCode: 2 })
 
-spawnSync(process.execPath, ['scripts/prepare.ts'], { stdio: 'inherit' })
+if (spawnSync(process.execPath, ['scripts/prepare.ts'], { stdio: 'inherit' }).status !== 0) process.exit(1)
 const startedAt = performance.now()
 const startedOn = new Date()
 const commit = git('rev-parse', 'HEAD')
-const isChanged = git('status', '--porcelain', '--untracked-files=no') !== ''
+const isChanged =
+  git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!docs/test-report.*') !== ''
 const seenNow = {
   commit: `${commit.slice(0, 10)}${isChanged ? '+' : ''}`,
   on: minuteOf(startedOn),
   machine: hostname(),
 }
-const outcomes = new Map<string, Seen>(isKeeping || words.length === 0 ? readKept() : [])
+const isReported = isKeeping || words.length === 0
+const outcomes = isReported ? readKept(KEPT_FILE, seenNow.machine) : new Map<string, Seen>()
 const ran: Seen[] = []
+/** Errors outside of any row's tests, and a vitest that could not begin, are in no row. */
+const otherFailures: string[] = []
 for (const group of groupsOf(chosen)) {
   const files = [...new Set(group.rows.flatMap((row) => row.tests.map(({ file }) => file)))].filter(
     existsSync,
   )
-  const results: TestFiles =
-    files.length === 0
-      ? []
-      : (await runVitest(files, { env: { ...process.env, ...group.environment } })).files
-  for (const row of group.rows) {
-    const seen = { ...judgeRow(row, results, resolve), ...seenNow }
+  const run =
+    files.length === 0 ? undefined : await runVitest(files, { env: { ...process.env, ...group.environment } })
+  const seenRows = group.rows.map((row) => ({
+    row,
+    seen: { ...withSeed(row, judgeRow(row, run?.files ?? [], resolve)), ...seenNow },
+  }))
+  for (const { row, seen } of seenRows) {
     outcomes.set(keyOf(row), seen)
     ran.push(seen)
   }
+  if (run !== undefined && run.exitCode !== 0 && !seenRows.some(({ seen }) => seen.is === 'FAILED'))
+    otherFailures.push(...(run.failures.length > 0 ? run.failures : [`vitest ended with ${run.exitCode}`]))
+  // Not only at the end: a run of hours may be stopped.
+  if (isReported) writeKept(KEPT_FILE, outcomes, rows)
 }
-const reportFile = words.length === 0 || isKeeping ? 'docs/test-report.md' : '.cache/test-report.md'
-if (words.length === 0 || isKeeping) {
-  mkdirSync(dirname(KEPT_FILE), { recursive: true })
-  writeFileSync(KEPT_FILE, JSON.stringify([...outcomes]))
-}
+const reportFile = isReported ? 'docs/test-report.md' : '.cache/test-report.md'
 mkdirSync(dirname(reportFile), { recursive: true })
 writeFileSync(reportFile, report())
 const failed = ran.filter(({ is }) => is === 'FAILED').length
 process.stdout.write(
   `${reportFile}: ${count('PASSED')} rows passed, ${failed} failed, ${count('NOT RUN')} not run\n`,
 )
-process.exit(failed === 0 ? 0 : 1)
+for (const failure of otherFailures) process.stdout.write(`FAILED, in no row: ${failure}\n`)
+process.exit(failed === 0 && otherFailures.length === 0 ? 0 : 1)
 
 /** Rows that ask for the same environment run in one vitest. */
 function groupsOf(all: readonly Row[]): readonly { environment: Row['environment']; rows: readonly Row[] }[] {
@@ -83,15 +84,12 @@ function groupsOf(all: readonly Row[]): readonly { environment: Row['environment
   return [...byEnvironment.values()].map((group) => ({ environment: group[0]?.environment, rows: group }))
 }
 
-function keyOf(row: Row): string {
-  return `${row.area}: ${row.what}`
-}
-
-/** What earlier runs on this machine saw; never that of another. */
-function readKept(): [string, Seen][] {
-  if (!existsSync(KEPT_FILE)) return []
-  const kept = JSON.parse(readFileSync(KEPT_FILE, 'utf8')) as [string, Seen][]
-  return kept.filter(([, seen]) => seen.machine === seenNow.machine)
+/** Schedules that were drawn can be drawn again. */
+function withSeed(row: Row, outcome: Outcome): Outcome {
+  const seed = row.environment?.SLR_SIM_SEED
+  return seed === undefined || outcome.is !== 'PASSED'
+    ? outcome
+    : { ...outcome, says: `SLR_SIM_SEED=${seed}` }
 }
 
 function outcomeOf(row: Row): Seen {
