@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'n
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type LogServer, startLogServer } from '../../driver-agent/log-server.ts'
 
 let dir: string
@@ -75,7 +75,7 @@ describe('the server of executors’ logs', () => {
       readdirSync('/proc/self/fd').filter((fd) => linkOf(fd) === join(dir, 'one.log')).length
     expect(opened()).toBe(1)
     socket.destroy()
-    await vi.waitFor(() => expect(opened()).toBe(0))
+    await expect.poll(opened).toBe(0)
   })
 
   it('has no more than 50 connections, so that strangers cannot take all descriptors', async () => {
@@ -92,7 +92,7 @@ describe('the server of executors’ logs', () => {
       for (const socket of sockets) socket.destroy()
     })
     for (const socket of sockets) socket.resume()
-    await vi.waitFor(() => expect(sockets.filter(({ closed }) => !closed)).toHaveLength(50))
+    await expect.poll(() => sockets.filter(({ closed }) => !closed).length).toBe(50)
   })
 
   it('is not brought down by a path that cannot be read', async () => {

@@ -1,5 +1,8 @@
-import { describe, expect, it, vi } from 'vitest'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { runChild } from '../../scripts/run-child.ts'
+import { makeTempFolder } from '../helper/temp-folder.ts'
 
 const sh = (script: string): Promise<number> => runChild('/bin/sh', ['-c', script], process.env)
 
@@ -9,11 +12,13 @@ describe('a program that a script runs', () => {
   })
 
   it('gets the signal that would have ended the script, and is waited for', async () => {
+    const folder = makeTempFolder('slr-run-child-')
+    onTestFinished(() => folder.remove())
+    const trapped = join(folder.path, 'trapped')
     const before = process.listenerCount('SIGTERM')
-    const ends = sh('trap "exit 3" TERM; while :; do sleep 0.05; done')
-    await vi.waitFor(() => expect(process.listenerCount('SIGTERM')).toBe(before + 1))
-    // Until the shell has set its trap.
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    const ends = sh(`trap "exit 3" TERM; : >${trapped}; while :; do sleep 0.05; done`)
+    await expect.poll(() => existsSync(trapped), { timeout: 10_000 }).toBe(true)
+    expect(process.listenerCount('SIGTERM')).toBe(before + 1)
     process.emit('SIGTERM', 'SIGTERM')
     expect(await ends).toBe(3)
     expect(process.listenerCount('SIGTERM')).toBe(before)

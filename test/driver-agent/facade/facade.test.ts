@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { pino } from 'pino'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { startFacade } from '../../../driver-agent/facade/index.ts'
 import { readAll, send, startFacadeWorld, TOKEN } from '../../helper/facade.ts'
 import { createPodsWorld, executorPod, exitedWord } from '../../helper/pods.ts'
@@ -51,9 +51,9 @@ describe('a POST of a pod', () => {
     const socket = connect(facade.port, '127.0.0.1')
     const head = `POST /api/v1/namespaces/${pods.namespace}/pods HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${TOKEN}`
     socket.write(`${head}\r\ncontent-length: 1000\r\n\r\n{"half":`)
-    await vi.waitFor(() => expect(facade.callsSeen().count).toBe(1))
+    await expect.poll(() => facade.callsSeen().count).toBe(1)
     socket.destroy()
-    await vi.waitFor(() => expect(lines.length).toBeGreaterThan(0))
+    await expect.poll(() => lines.length).toBeGreaterThan(0)
     expect(lines.filter(({ level }) => level > 20)).toEqual([])
   })
 
@@ -324,9 +324,8 @@ describe('the facade', () => {
     const began = performance.now()
     expect((await world.call('pods')).http).toBe(200)
     expect(performance.now() - began).toBeLessThan(1_000)
-    await vi.waitFor(() =>
-      expect(idle.filter((socket) => socket.destroyed || socket.readableEnded).length).toBeGreaterThan(90),
-    )
+    const closed = (): number => idle.filter((socket) => socket.destroyed || socket.readableEnded).length
+    await expect.poll(closed).toBeGreaterThan(90)
   })
 
   it('knows when it was last called', async () => {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import tls from 'node:tls'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import { createPipeDialer } from '../../../relay/pipe/dial.ts'
 import { PREAMBLE } from '../../../relay/wire/header.ts'
@@ -320,7 +320,7 @@ describe('dialling', () => {
         message: expect.stringMatching(/--tls-ca/),
       })
       // Seen when it leaves, not when its time for a handshake is over.
-      await vi.waitFor(() => expect(metrics.sniffFailures.tls).toBe(scheme === 'tls' ? 1 : 2))
+      await expect.poll(() => metrics.sniffFailures.tls).toBe(scheme === 'tls' ? 1 : 2)
     }
     for (const bad of [makeCertificates(['DNS:elsewhere']), makeCertificates(undefined, -1)]) {
       const world = await start({ certificates: bad, transport: 'tls' })
