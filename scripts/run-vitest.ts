@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { setPriority } from 'node:os'
+import { constants, setPriority } from 'node:os'
 import * as z from 'zod'
 
 const testFiles = z.array(
@@ -42,7 +42,13 @@ export interface VitestOptions {
   readonly isBackground?: boolean
 }
 
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 let runs = 0
+
+/** Unlike the signal itself it lets listeners of `exit` run. */
+function exitBy(signal: NodeJS.Signals): void {
+  process.exit(128 + constants.signals[signal])
+}
 
 /** `args` follow `vitest run`. */
 export async function runVitest(args: readonly string[], options: VitestOptions = {}): Promise<VitestRun> {
@@ -56,15 +62,21 @@ export async function runVitest(args: readonly string[], options: VitestOptions 
   const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...args], {
     stdio: log === undefined ? 'inherit' : ['ignore', log, log],
     env: { ...env, SLR_TEST_RESULTS: results },
+    // A group of its own: its workers do not end with it, and a busy one does not even notice.
+    detached: true,
   })
+  const group = child.pid
+  if (group === undefined) throw new Error('vitest cannot be started: npm ci')
   // Its workers come later, and are as nice.
-  if (isBackground && child.pid !== undefined) setPriority(child.pid, 19)
-  const endChild = (): void => {
-    child.kill()
+  if (isBackground) setPriority(group, 19)
+  const endAll = (): void => {
+    process.kill(-group, 'SIGKILL')
   }
-  process.once('exit', endChild)
+  process.once('exit', endAll)
+  for (const signal of signals) process.once(signal, exitBy)
   const [status] = (await once(child, 'exit')) as [number | null]
-  process.off('exit', endChild)
+  process.off('exit', endAll)
+  for (const signal of signals) process.off(signal, exitBy)
   if (log !== undefined) {
     closeSync(log)
     process.stdout.write(readFileSync(output))
