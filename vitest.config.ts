@@ -48,7 +48,7 @@ export default defineConfig({
           name: 'slow',
           include: [slow],
           exclude: [faults],
-          testTimeout: 2 * minute,
+          testTimeout: 5 * minute,
           hookTimeout: 2 * minute,
           maxWorkers: 2, // they mostly wait
           sequence: { groupOrder: 2 },

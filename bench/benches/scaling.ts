@@ -1,9 +1,10 @@
 /**
  * Question: does a relayed GiB cost the same with more relays, and with more endpoints attached?
  * Setup: 10 senders with a stream each to one receiver: alone; beside 990 endpoints that are
- * attached and idle; and spread over two relay processes.
+ * attached and idle; and spread over two relay processes. Beside them 5 senders over one relay, which
+ * is what each of the two has: what they cost more than 10 is not the second relay's doing.
  * Rivals: none.
- * Answer: relay CPU-s a GiB, each way.
+ * Answer: relay CPU-s a GiB and reads a MiB, each way.
  * Fails when one differs from the first of its run by more than 15 %, in the median of the runs.
  */
 
@@ -19,24 +20,36 @@ const ACTIVE = 10
 const IDLE = 990
 
 const column = (key: string, head: string) => ({ key, head, digits: 3, better: 'less' }) as const
+const reads = (key: string, head: string) =>
+  ({ key: `${key}Reads`, head, digits: 1, better: 'less' }) as const
 
 export const scaling: Bench = {
   name: 'scaling',
   question: 'Does a relayed GiB cost the same with more relays, and with more endpoints attached?',
   setup:
-    '10 senders with a stream each; alone, beside 990 idle endpoints, and over two relay processes; relay CPU-s/GiB',
+    '10 senders with a stream each; alone, beside 990 idle endpoints, and over two relay processes; 5 over one relay, as each of two has; relay CPU-s/GiB',
   contestants: contestants('ours'),
-  columns: [column('ten', '10 endpoints'), column('thousand', '1,000 attached'), column('two', '2 relays')],
-  window: (seconds) => `three windows of ${seconds} s each`,
+  columns: [
+    column('ten', '10 endpoints'),
+    column('thousand', '1,000 attached'),
+    column('two', '2 relays'),
+    column('five', '5 endpoints'),
+    reads('ten', '10: reads/MiB'),
+    reads('two', '2 relays: reads/MiB'),
+    reads('five', '5: reads/MiB'),
+  ],
+  window: (seconds) => `four windows of ${seconds} s each`,
   async measure(contestant, bed, { seconds }) {
     const each = {
-      ten: await run(bed, contestant, { worlds: 1, idle: 0 }, seconds),
-      thousand: await run(bed, contestant, { worlds: 1, idle: IDLE }, seconds),
-      two: await run(bed, contestant, { worlds: 2, idle: 0 }, seconds),
+      ten: await run(bed, contestant, { worlds: 1, active: ACTIVE, idle: 0 }, seconds),
+      thousand: await run(bed, contestant, { worlds: 1, active: ACTIVE, idle: IDLE }, seconds),
+      two: await run(bed, contestant, { worlds: 2, active: ACTIVE / 2, idle: 0 }, seconds),
+      five: await run(bed, contestant, { worlds: 1, active: ACTIVE / 2, idle: 0 }, seconds),
     }
     const sample: Record<string, number> = {}
     for (const [name, one] of Object.entries(each)) {
       sample[name] = one.relayCpuSGib ?? Number.NaN
+      sample[`${name}Reads`] = one.relayReadsMib ?? Number.NaN
     }
     return { ...sample, [NOISE]: noiseOf(...Object.values(each)) }
   },
@@ -56,7 +69,8 @@ function flat(rows: Rows, key: string, goal: string): Verdict {
 async function run(
   beside: Testbed,
   contestant: Contestant,
-  shape: { readonly worlds: number; readonly idle: number },
+  /** `active` and `idle` endpoints of each of so many worlds, a relay process each. */
+  shape: { readonly worlds: number; readonly active: number; readonly idle: number },
   seconds: number,
 ): Promise<Sample> {
   if (contestant.world === undefined) throw new Error('scaling places endpoints of ours')
@@ -66,7 +80,7 @@ async function run(
     const entries: string[] = []
     for (let n = 0; n < shape.worlds; n += 1) {
       const world = await startWorld(bed, contestant.world)
-      const ports = await Promise.all(Array.from({ length: ACTIVE / shape.worlds }, () => bed.port()))
+      const ports = await Promise.all(Array.from({ length: shape.active }, () => bed.port()))
       await world.endpoint('receiver', [{ index: 1, serves: ports.map((port) => ({ port, to: sinkPort })) }])
       const senders = ports.map((port, at) => ({
         index: at + 2,
@@ -80,7 +94,11 @@ async function run(
         await world.endpoint('helper', idle)
       }
     }
-    return await runLoad(bed, { entries, sinkPort }, { case: 'bulk', streams: ACTIVE, seconds })
+    return await runLoad(
+      bed,
+      { entries, sinkPort },
+      { case: 'bulk', streams: shape.worlds * shape.active, seconds },
+    )
   } finally {
     await bed.close()
   }

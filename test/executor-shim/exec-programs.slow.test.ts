@@ -141,7 +141,8 @@ describe('an HTTP server', () => {
       ...more: string[]
     ): Promise<Record<string, number> & { requests: { total: number } }> => {
       const url = `http://${SERVER}:${port}${path}`
-      const { out } = await client([process.execPath, autocannon, '--json', '--no-progress', ...more, url])
+      const options = ['--json', '--no-progress', '--timeout', '60', ...more]
+      const { out } = await client([process.execPath, autocannon, ...options, url])
       return JSON.parse(out)
     }
     await eventually(() => fire('/', '--amount', '1', '--connections', '1'))

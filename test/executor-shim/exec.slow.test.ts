@@ -247,10 +247,10 @@ describe('exec', () => {
   it('says why no relay takes it, once while it tries and once more at its end', async () => {
     const first = world.exec(2, ['sh', '-c', 'echo up; exec sleep 300'])
     await new Promise((resolve) => first.child.stdout?.once('data', resolve))
-    const second = world.exec(2, ['true'], { options: ['--linger', '2s', '--log-level', 'warn'] })
+    const second = world.exec(2, ['true'], { options: ['--linger', '6s', '--log-level', 'warn'] })
     const { code, err } = await second.finished
     expect(code).toBe(1)
-    expect(err).toMatch(/^spark-lambda-relay: no relay took this address for 2 s; tried \S+ \(taken: /m)
+    expect(err).toMatch(/^spark-lambda-relay: no relay took this address for 6 s; tried \S+ \(taken: /m)
     const warnings = err.split('\n').filter((line) => line.includes('this relay is not reached'))
     expect(warnings.map((line) => JSON.parse(line).class).sort()).toEqual(['bulk', 'urgent'])
   })

@@ -148,7 +148,7 @@ describe('an executor in a namespace, over a real relay', () => {
   })
 
   it('ends itself when its lifetime is over, and is reported as timed out', async () => {
-    const executor = await world.executor({ maxLifetimeMs: 6000 })
+    const executor = await world.executor({ maxLifetimeMs: 10_000 })
     expect(await executor.message('exited')).toMatchObject({ signal: 'SIGTERM' })
     expect(await howEnded(executor.handle.ended)).toEqual({
       why: 'timed-out',

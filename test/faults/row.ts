@@ -13,6 +13,8 @@ export interface Check {
   readonly what: string
   readonly held: boolean
   readonly measured: string
+  /** A machine that stood still can bring it about as well as a fault of ours. */
+  readonly isOfTime: boolean
 }
 
 export interface RowResult {

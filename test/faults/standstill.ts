@@ -1,6 +1,7 @@
 /**
- * Notices when this process got no turn for a while. It does next to nothing itself, so that then the
- * machine stood still, or was more than full: what stalled meanwhile says little of relays. Used by soak.ts.
+ * Notices when this process got no turn for a while though it asked for one. It does next to nothing itself, so
+ * that then the machine stood still, or was more than full: what stalled meanwhile says little of relays. What
+ * the process itself computed in that time is not counted. Used by soak.ts and by the fleets of test/helper/.
  */
 
 const LOOK_MS = 100
@@ -11,14 +12,16 @@ export class StandstillWatch {
   readonly #tell: (ms: number) => void
   readonly #timer: NodeJS.Timeout
   #lookedMs = performance.now()
+  #cpu = process.cpuUsage()
   #longestMs = 0
 
   /** `tell`: how long each standstill of half a second or more was, ms, when it is over. */
-  constructor(tell: (ms: number) => void) {
+  constructor(tell: (ms: number) => void = () => {}) {
     this.#tell = tell
     this.#timer = setInterval(() => this.#look(), LOOK_MS)
   }
 
+  /** ms. */
   get longestMs(): number {
     return this.#longestMs
   }
@@ -29,8 +32,10 @@ export class StandstillWatch {
 
   #look(): void {
     const now = performance.now()
-    const late = now - this.#lookedMs - LOOK_MS
+    const { user, system } = process.cpuUsage(this.#cpu)
+    const late = now - this.#lookedMs - Math.max(LOOK_MS, (user + system) / 1_000)
     this.#lookedMs = now
+    this.#cpu = process.cpuUsage()
     this.#longestMs = Math.max(this.#longestMs, late)
     if (late >= WORTH_TELLING_MS) this.#tell(late)
   }

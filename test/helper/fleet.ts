@@ -12,6 +12,7 @@ import { systemClock } from '../../relay/time/clock.ts'
 import { expiryIn, generateKeyLine, parseKeys, type SigningKey, signToken } from '../../relay/token/index.ts'
 import type { TrafficClass } from '../../relay/wire/control.ts'
 import type { RelayError } from '../../relay/wire/errors.ts'
+import { StandstillWatch } from '../faults/standstill.ts'
 import { CheckedEnd, type Received } from './checked-stream.ts'
 import { eventually, RedisServer } from './redis.ts'
 import { type RelayProcess, spawnRelay } from './relay-process.ts'
@@ -243,6 +244,7 @@ export class Fleet {
   readonly dialer = createPipeDialer({})
   redis: RedisServer | undefined
   readonly #paths: RedisPath[] = []
+  readonly #standstill = new StandstillWatch()
   readonly #awaited = new Map<string, CheckedEnd>()
   readonly #keyLine: string
   readonly #isQuick: boolean
@@ -261,8 +263,7 @@ export class Fleet {
     const relays = Array.from({ length: options.relays ?? 3 }, (_, i) => fleet.#relay(i, options))
     fleet.relays.push(...(await Promise.all(relays)))
     await Promise.all(fleet.relays.map((relay) => relay.start()))
-    // They know of each other when each has heard all.
-    await sleep(1_100)
+    await fleet.#acquainted()
     return fleet
   }
 
@@ -278,8 +279,23 @@ export class Fleet {
       return relay
     }
     await started
-    await sleep(1_100)
+    await this.#acquainted()
     return relay
+  }
+
+  /** Relays know of each other when each has heard all, once a second. */
+  async #acquainted(): Promise<void> {
+    const running = this.relays.filter(
+      ({ url, process: { child } }) =>
+        url.startsWith('tcp:') && child.exitCode === null && child.signalCode === null,
+    )
+    const beats = (): Promise<number[]> =>
+      Promise.all(running.map((one) => one.figure('slr_relay_directory_commands_total', 'command="beat"')))
+    const before = await beats()
+    await sleep(1_100)
+    await eventually('the relays know of each other', async () =>
+      (await beats()).every((count, at) => count > (before[at] ?? 0)),
+    )
   }
 
   async #relay(index: number, options: FleetOptions, listen?: string): Promise<FleetRelay> {
@@ -376,7 +392,13 @@ export class Fleet {
     )
   }
 
+  /** For how long this process, in which the endpoints live, got no turn: so much of a stall is none of theirs. ms. */
+  get standstillMs(): number {
+    return this.#standstill.longestMs
+  }
+
   async stop(): Promise<void> {
+    this.#standstill.stop()
     for (const stream of this.streams) {
       stream.opener.reset('shutdown')
       stream.acceptor.reset('shutdown')

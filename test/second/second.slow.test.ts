@@ -20,7 +20,7 @@ const program = fileURLToPath(new URL('main.py', import.meta.url))
 let world: ExecWorld
 const children: ChildProcess[] = []
 beforeEach(async () => {
-  world = await ExecWorld.start(['--grace', '2s'])
+  world = await ExecWorld.start(['--grace', '6s'])
 })
 afterEach(async () => {
   for (const child of children.splice(0)) {
@@ -55,7 +55,7 @@ async function ask(to: string, port: number, mebibytes: number, cuts: number): P
 
 it('speaks with itself, though both ends lose their links on the way', async () => {
   const far = await echo('127.64.0.3')
-  const cutting = setInterval(() => far.stdin?.write('cut\n'), 150)
+  const cutting = setInterval(() => far.stdin?.write('cut\n'), 400)
   const answer = await ask('127.64.0.3', 5_000, 24, 3).finally(() => clearInterval(cutting))
   expect(answer).toMatchObject({ bytes: 24 * MiB, same: true, reset: null })
   expect((answer as { resumes: number }).resumes).toBeGreaterThanOrEqual(3)

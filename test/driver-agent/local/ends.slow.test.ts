@@ -43,7 +43,7 @@ async function chainOf(mark: string, workers: number): Promise<Chain> {
     rows = processesMarked(mark).flatMap((pid) => processRow(pid) ?? [])
     return sleepers().length === workers && rows.length === workers + 3
   }
-  await until(isSettled, 5000, 'all workers sleep')
+  await until(isSettled, 20_000, 'all workers sleep')
   const childOf = (parent: number) =>
     rows.find((row) => row.parent === parent && !isSleep(row.pid))?.pid ?? Number.NaN
   const pids = new Set(rows.map(({ pid }) => pid))
@@ -104,7 +104,7 @@ describe.each(users)('a function of user %s', (user) => {
       user,
     )
     expect(await howEnded(started.end)).toEqual({ why: 'timed-out', detail: 'lived for its 1 s' })
-    expect(performance.now() - since).toBeLessThan(5000)
+    expect(performance.now() - since).toBeLessThan(30_000) // of 300 s
     expect(processesMarked(mark.text)).toEqual([])
   })
 
@@ -151,7 +151,7 @@ describe.each(users)('a function of user %s', (user) => {
     const since = performance.now()
     started.agent.kill('SIGTERM')
     expect(await started.end).toMatchObject({ why: 'stopped' })
-    expect(performance.now() - since).toBeLessThan(2000)
+    expect(performance.now() - since).toBeLessThan(10_000)
     expect(processesMarked(mark.text)).toEqual([])
     await started.closed
     expect(readdirSync(root)).toEqual([])

@@ -76,7 +76,7 @@ describe.each(ways)('a function started $name', ({ run, user }) => {
     expect(hostTargets.length).toBeGreaterThan(1)
     for (const target of [...hostTargets, ...outside]) {
       expect(sight.connects[target]?.outcome, target).toMatch(/^(ECONNREFUSED|ENETUNREACH|EADDRNOTAVAIL)$/)
-      expect(sight.connects[target]?.ms, target).toBeLessThan(500)
+      expect(sight.connects[target]?.ms, target).toBeLessThan(2_500) // a packet that is dropped: 3 s
     }
   })
 

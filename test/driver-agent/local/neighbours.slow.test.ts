@@ -37,7 +37,7 @@ it('hides functions, their logs and the agent from each other', async () => {
   const names = ['pod-a', 'pod-b']
   const handles = names.map((name) => provider.start(examplePayload({ pod: { name } })))
   const logOf = (name: string) => readFileSync(join(logDir, `${name}.log`), 'utf8')
-  await until(() => names.every((name) => logOf(name).includes('ready')), 5000, 'both ready')
+  await until(() => names.every((name) => logOf(name).includes('ready')), 20_000, 'both ready')
   for (const handle of handles) expect(await howEnded(handle.ended)).toEqual({ why: 'exited', code: 0 })
   for (const name of names) expect(logOf(name)).toBe('ready\n/tmp/work/found-me\nlooked\n')
 })

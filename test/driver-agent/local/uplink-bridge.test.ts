@@ -112,7 +112,7 @@ describe('the way of a function to a relay elsewhere', () => {
     expect(performance.now() - began).toBeGreaterThan(1_400)
     // What the kernels hold between relay and bridge, and the bridge itself.
     expect(taken).toBeLessThan(32 * piece.length)
-    await expect.poll(() => isCut(socket), { timeout: 5_000 }).toBe(true)
+    await expect.poll(() => isCut(socket)).toBe(true)
   })
 
   it('keeps nothing for a function that does not read when the relay has ended the link', async () => {
@@ -123,14 +123,14 @@ describe('the way of a function to a relay elsewhere', () => {
     })
     await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
     const { port } = relay.address() as AddressInfo
-    bridge = await bridgeUplinks([`tcp://127.0.0.1:${port}`], dir, undefined, logger, 1_000)
+    bridge = await bridgeUplinks([`tcp://127.0.0.1:${port}`], dir, undefined, logger, 4_000)
     const socket = connect(detourOf(bridge).slice('unix:'.length))
     socket.on('error', () => {})
     socket.write(PREAMBLE)
     await expect.poll(() => ended).toBeDefined()
     await ended
     expect(isCut(socket)).toBe(false)
-    await expect.poll(() => isCut(socket), { timeout: 5_000, interval: 100 }).toBe(true)
+    await expect.poll(() => isCut(socket), { timeout: 15_000, interval: 100 }).toBe(true)
     relay.close()
   })
 

@@ -43,7 +43,7 @@ export const blackhole: FaultRow = {
             silenceMs + 20_000,
           )
           const movedMs = performance.now() - beganMs
-          world.check(
+          world.checkTime(
             `${direction}: found and moved within S + 2 s`,
             movedMs <= silenceMs + 2_000,
             `${Math.round(movedMs)} ms`,

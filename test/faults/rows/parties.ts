@@ -26,7 +26,7 @@ function watchMemory(world: World): () => Promise<{ queued: number; pinned: numb
 async function checkOthers(world: World, victim: string, before: number, during: number): Promise<void> {
   const share = during / before
   world.figures['MiB/s of the others before'] = Math.round((before / MiB) * 10) / 10
-  world.check(
+  world.checkTime(
     `the others keep ≥ 90 % of their throughput beside ${victim}`,
     share >= 0.9,
     `${Math.round(share * 100)} %`,
@@ -135,13 +135,13 @@ export const killFunction: FaultRow = {
         return Math.max(...told.map(({ atMs }) => atMs)) - fromMs
       }
       const unsaid = await toldWithin(4, silenceMs + graceMs, false)
-      world.check(
+      world.checkTime(
         'without the platform’s word the others know within S + G',
         unsaid <= silenceMs + graceMs + 500,
         `${Math.round(unsaid)} ms`,
       )
       const said = await toldWithin(5, 1_000, true)
-      world.check(
+      world.checkTime(
         'the others know within 1 s of the platform’s word',
         said <= 1_000,
         `${Math.round(said)} ms`,

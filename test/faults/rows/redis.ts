@@ -86,7 +86,7 @@ export const cutAllOff: FaultRow = {
       for (const proxy of proxies) proxy.cutOff()
       await wait(context.isLong ? 30_000 : 10_000)
       const after = moves(world.crowd.parties)
-      world.check('nobody moves', after === before, `${after - before} moves`)
+      world.checkTime('nobody moves', after === before, `${after - before} moves`)
       await world.checkStalls(1_000)
       for (const proxy of proxies) proxy.refusedPercent = 0
       await wait(2_000)
@@ -123,7 +123,7 @@ export const emptyRedis: FaultRow = {
       world.figures['new endpoint joined after ms'] = Math.round(performance.now() - backMs)
       await eventually('leases are back', () => keys(redis) >= leasesBefore, 20_000).catch(() => {})
       const rebuiltMs = performance.now() - backMs
-      world.check(
+      world.checkTime(
         'leases are rebuilt within 5 s',
         keys(redis) >= leasesBefore && rebuiltMs <= 5_000,
         `${keys(redis)} of ${leasesBefore} keys after ${Math.round(rebuiltMs)} ms`,
@@ -163,7 +163,7 @@ export const failover: FaultRow = {
         crowd.open(6, 0, 'bulk', 1)
         await crowd.untilFlowing()
         await wait(3_000)
-        world.check(
+        world.checkTime(
           'nobody moves',
           moves(crowd.parties.slice(0, 6)) === before,
           `${moves(crowd.parties.slice(0, 6)) - before} moves`,

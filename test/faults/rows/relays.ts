@@ -1,4 +1,5 @@
 /** Rows about relays that die, hang or leave. */
+import { eventually } from '../../helper/redis.ts'
 import type { FaultRow } from '../row.ts'
 import { inWorld, wait } from '../world.ts'
 
@@ -53,7 +54,7 @@ export const rolling: FaultRow = {
     inWorld('rolling', context, {}, async (world) => {
       for (const relay of world.fleet.relays) {
         const { code, tookMs } = await relay.leave()
-        world.check(
+        world.checkTime(
           `relay ${relay.index} ends with 0 within 10 s`,
           code === 0 && tookMs <= 10_000,
           `${code} after ${Math.round(tookMs)} ms`,
@@ -83,8 +84,10 @@ export const bothEnds: FaultRow = {
       const landed = new Set(crowd.parties.map((party) => party.homeOf('bulk')))
       world.figures['homes before'] = homes.size
       world.figures['homes after'] = landed.size
-      const routes = (await fleet.totals()).get('slr_relay_routes') ?? 0
       const streams = (await crowd.streams()).length / 2
+      const routesNow = async (): Promise<number> => (await fleet.totals()).get('slr_relay_routes') ?? 0
+      await eventually('one live route a stream', async () => (await routesNow()) === streams).catch(() => {})
+      const routes = await routesNow()
       world.check('one live route a stream', routes === streams, `${routes} routes, ${streams} streams`)
     }),
 }

@@ -93,7 +93,7 @@ export const slowUplink: FaultRow = {
         const during = await throughput(world, context.isLong ? 20_000 : 4_000, isOfOthers)
         const share = during / before
         world.figures['MiB/s of the others before'] = Math.round((before / MiB) * 10) / 10
-        world.check(
+        world.checkTime(
           'the others keep ≥ 90 % of their throughput',
           share >= 0.9,
           `${Math.round(share * 100)} %`,

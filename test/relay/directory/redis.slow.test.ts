@@ -81,13 +81,17 @@ describe.skipIf(reason !== undefined)('on one redis-server', () => {
 
   it('forgets a cached lease when another relay takes it', async () => {
     const [a, b] = [await opened(server.url), await opened(server.url)]
-    const first = await a.claim(key, { ...claim, generation: 20 }, 10_000)
-    await b.lookup(key, 'cached')
+    const told: DirectoryChange['is'][] = []
+    b.subscribe((change) => told.push(change.is))
+    await a.claim(key, { ...claim, generation: 20 }, 10_000)
+    await eventually('the first hint came', () => told.length === 1)
+    expect(await b.lookup(key, 'cached')).toMatchObject({ node: 'relay-a' })
     await a.claim(key, { ...claim, generation: 20, counter: 2, node: 'relay-c' }, 10_000)
-    await eventually('the hint came', async () => (await b.lookup(key, 'cached'))?.node === 'relay-c', 500)
+    await eventually('the hint came', () => told.length === 2)
+    expect(await b.lookup(key, 'cached')).toMatchObject({ node: 'relay-c' })
     await a.retire(key.app, key.address, 20)
-    await eventually('it is retired', async () => (await b.lookup(key, 'cached')) === undefined, 500)
-    expect(first.node).toBe('relay-a')
+    await eventually('it is retired', () => told.includes('retired'))
+    expect(await b.lookup(key, 'cached')).toBeUndefined()
   })
 
   it('tells the relays of each other, until one is silent for its time', async () => {
@@ -152,17 +156,18 @@ describe.skipIf(reason !== undefined)('when Redis fails', () => {
     const lease = await directory.claim(key, claim, 15_000)
     await eventually('the hint of the claim came', () => told.includes('claimed'))
     await server.kill()
-    await eventually('it is away', () => !directory.isReachable, 500)
+    await eventually('it is away', () => !directory.isReachable)
     const started = performance.now()
     await expect(directory.lookup(key)).rejects.toMatchObject({ code: 'unavailable' })
     await expect(directory.claim(key, { ...claim, counter: 2 }, 1_000)).rejects.toMatchObject({
       code: 'unavailable',
     })
-    expect(performance.now() - started).toBeLessThan(100)
+    expect(performance.now() - started).toBeLessThan(900) // a command may take 1 s
+    const startedAtMs = systemClock.now()
     await server.start()
-    await eventually('it is back', () => directory.isReachable, 3_000)
+    await eventually('it is back', () => directory.isReachable)
     expect(told).toEqual(['claimed', 'returned'])
-    expect(directory.emptySinceMs).toBeGreaterThan(systemClock.now() - 3_000)
+    expect(directory.emptySinceMs).toBeGreaterThanOrEqual(startedAtMs)
     expect(await directory.lookup(key)).toBeUndefined()
     await directory.renew(key, lease, 15_000)
     expect(await directory.lookup(key)).toMatchObject({ ...claim, epoch: lease.epoch })
@@ -170,20 +175,20 @@ describe.skipIf(reason !== undefined)('when Redis fails', () => {
     expect(next.epoch).toBeGreaterThan(lease.epoch)
   })
 
-  it('is unavailable within 1.5 s when Redis hangs, at once after that, and back when it goes on', async () => {
+  it('is unavailable when a command takes more than a second, at once after that, and back when it goes on', async () => {
     const server = await RedisServer.start()
     onTestFinished(() => server.stop())
     const directory = await opened(server.url)
     server.hang()
     const started = performance.now()
     await expect(directory.lookup(key)).rejects.toMatchObject({ code: 'unavailable' })
-    expect(performance.now() - started).toBeLessThan(1_500)
+    expect(performance.now() - started).toBeLessThan(5_000)
     expect(directory.isReachable).toBe(false)
     const again = performance.now()
     await expect(directory.lookup(key)).rejects.toMatchObject({ code: 'unavailable' })
-    expect(performance.now() - again).toBeLessThan(50)
+    expect(performance.now() - again).toBeLessThan(900)
     server.goOn()
-    await eventually('it is back', () => directory.isReachable, 5_000)
+    await eventually('it is back', () => directory.isReachable)
     await directory.claim(key, claim, 1_000)
     const told: string[] = []
     directory.subscribe((change) => told.push(change.is))
@@ -198,7 +203,7 @@ describe.skipIf(reason !== undefined)('when Redis fails', () => {
     onTestFinished(() => server.stop())
     const directory = await opened(server.url)
     server.hang()
-    await eventually('it is away', () => !directory.isReachable, 2_500)
+    await eventually('it is away', () => !directory.isReachable)
     server.goOn()
   })
 
@@ -258,7 +263,7 @@ describe.skipIf(reason !== undefined)('when Redis fails', () => {
       cause: { message: `Redis: connect ECONNREFUSED ${where}` },
     })
     await server.start()
-    await eventually('it is there', () => directory.isReachable, 3_000)
+    await eventually('it is there', () => directory.isReachable)
     await directory.claim(key, claim, 1_000)
   })
 })
@@ -297,7 +302,7 @@ describe.skipIf(reason !== undefined)('behind Sentinels', () => {
     const lease = await directory.claim(key, claim, 30_000)
     if (how === 'killed') await group.servers[0]?.kill()
     else group.servers[0]?.hang()
-    await eventually('it is away', () => !directory.isReachable, 3_000)
+    await eventually('it is away', () => !directory.isReachable)
     await eventually('the replica has taken over', () => directory.isReachable, 20_000)
     await directory.renew(key, lease, 30_000)
     expect(await directory.lookup(key)).toMatchObject({ epoch: lease.epoch })
@@ -331,7 +336,7 @@ describe.skipIf(reason !== undefined)('on a Cluster', () => {
       30_000,
     )
     // A beat that was asked while the cluster was down may fail only now, after the renewals: the next one mends it.
-    await eventually('it is reachable', () => directory.isReachable, 3_000)
+    await eventually('it is reachable', () => directory.isReachable)
     expect(await directory.lookup({ ...key, address: '127.64.9.9' })).toBeUndefined()
   })
 })

@@ -48,7 +48,7 @@ describe.skipIf(reason !== undefined)('three relays', () => {
     expect(homesOf(endpoints)).toEqual(before) // nor did anybody when it was back
     const stallMs = await finishAll([...streams, streamOfLate])
     tell('Redis killed for 5 s', stallMs)
-    expect(stallMs).toBeLessThan(1_000)
+    expect(stallMs).toBeLessThan(1_000 + fleet.standstillMs)
   })
 
   it('hold to a retirement that the driver spoke while Redis was away, and tell it once', async () => {
@@ -102,7 +102,7 @@ describe.skipIf(reason !== undefined)('three relays', () => {
     await sleep(3_000)
     const stallMs = await finishAll(streams)
     tell('Redis stopped for 5 s', stallMs)
-    expect(stallMs).toBeLessThan(1_000)
+    expect(stallMs).toBeLessThan(1_000 + fleet.standstillMs)
   })
 
   it('lose no byte when one is cut off from Redis: its endpoints move, those of the others stay', async () => {
@@ -125,7 +125,7 @@ describe.skipIf(reason !== undefined)('three relays', () => {
     await sleep(1_000)
     const stallMs = await finishAll(streams)
     tell('one relay cut off from Redis', stallMs)
-    expect(stallMs).toBeLessThan(1_000)
+    expect(stallMs).toBeLessThan(1_000 + fleet.standstillMs)
     cut.path?.mend()
     await eventually('it is ready again', () => cut.isReady(), 5_000)
   })
@@ -144,6 +144,6 @@ describe.skipIf(reason !== undefined)('three relays', () => {
     expect(homesOf(endpoints)).toEqual(before)
     const stallMs = await finishAll([...streams, more])
     tell('failover', stallMs)
-    expect(stallMs).toBeLessThan(1_000)
+    expect(stallMs).toBeLessThan(1_000 + fleet.standstillMs)
   })
 })

@@ -41,7 +41,7 @@ describe.skipIf(reason !== undefined)('with three relays', () => {
     await sleep(3_000)
     const stallMs = await finishAll(streams)
     tell('two relays killed', stallMs)
-    expect(stallMs).toBeLessThan(5_000)
+    expect(stallMs).toBeLessThan(5_000 + fleet.standstillMs)
   })
 
   it('replaces its relays one after the other without a pause of a second', async () => {
@@ -57,7 +57,7 @@ describe.skipIf(reason !== undefined)('with three relays', () => {
     }
     const stallMs = await finishAll(streams)
     tell('rolling replacement', stallMs)
-    expect(stallMs).toBeLessThan(1_000)
+    expect(stallMs).toBeLessThan(1_000 + fleet.standstillMs)
   })
 
   it('finds a relay that hangs within the time of silence, and is not harmed when it goes on', async () => {
@@ -70,7 +70,7 @@ describe.skipIf(reason !== undefined)('with three relays', () => {
     await sleep(1_500)
     const stallMs = await finishAll(streams)
     tell('a relay stopped for 9 s', stallMs)
-    expect(stallMs).toBeLessThan(8_000)
+    expect(stallMs).toBeLessThan(8_000 + fleet.standstillMs)
   })
 
   it('brings both ends together when each loses its relay at another moment', async () => {
@@ -85,7 +85,7 @@ describe.skipIf(reason !== undefined)('with three relays', () => {
     await sleep(2_500)
     const stallMs = await finishAll(streams)
     tell('both ends lose their relays', stallMs)
-    expect(stallMs).toBeLessThan(5_000)
+    expect(stallMs).toBeLessThan(5_000 + fleet.standstillMs)
     expect(one.endpoint.figures().openStreams).toBe(0)
   })
 
@@ -102,7 +102,7 @@ describe.skipIf(reason !== undefined)('with three relays', () => {
     const began = performance.now()
     driver.endpoint.retire(victim.address, 0)
     await eventually('all peers know', () => streams.every((one) => one.opener.state === 'reset'), 5_000)
-    expect(performance.now() - began).toBeLessThan(1_000)
+    expect(performance.now() - began).toBeLessThan(1_000 + fleet.standstillMs)
     expect(streams.map((one) => one.opener.resetReason)).toEqual(streams.map(() => 'gone'))
     await finishAll(others)
   })

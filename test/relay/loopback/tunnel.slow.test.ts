@@ -14,7 +14,7 @@ const MiB = 1024 * 1024
 let world: ExecWorld
 const closers: (() => void)[] = []
 beforeEach(async () => {
-  world = await ExecWorld.start(['--grace', '1s'])
+  world = await ExecWorld.start(['--grace', '3s'])
 })
 afterEach(async () => {
   for (const close of closers.splice(0)) close()
@@ -152,7 +152,7 @@ describe.each([true, false])('a tunnel (bulk thread: %s)', (bulkThread) => {
     const before = performance.now()
     await far.close()
     expect(await failure.promise).toMatchObject({ code: 'ECONNRESET' })
-    expect(performance.now() - before).toBeLessThan(1_000)
+    expect(performance.now() - before).toBeLessThan(2_500) // grace is 3 s
     // A relay that has just started waits out the grace: the address may only not be back yet.
     await expect(ask('127.64.0.3', port, 'gone')).rejects.toMatchObject({ code: 'ECONNRESET' })
   })
@@ -210,7 +210,7 @@ describe('control streams', () => {
     const before = performance.now()
     await far.close()
     expect(await ended).toBeUndefined()
-    expect(performance.now() - before).toBeLessThan(2_000)
+    expect(performance.now() - before).toBeLessThan(10_000)
   })
 })
 

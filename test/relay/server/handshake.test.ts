@@ -181,7 +181,7 @@ describe('bad frames', () => {
     socket.on('data', (chunk) => got.push(chunk))
     const began = performance.now()
     await new Promise((resolve) => socket.once('close', resolve))
-    expect(performance.now() - began).toBeLessThan(1_500)
+    expect(performance.now() - began).toBeLessThan(4_500) // 5 s are what it would be without the limit
     expect(Buffer.concat(got)[0]).toBe(FrameType.close)
     expect(world.relay.metrics.refusals.timeout).toBe(1)
   })
@@ -209,7 +209,8 @@ describe('limits', () => {
     const began = performance.now()
     const link = await world.hello()
     expect(await link.frame(FrameType.welcome)).toBeDefined()
-    expect(performance.now() - began).toBeLessThan(1_000)
+    // Whoever has to wait for the crowd waits for its handshakes, 5 s.
+    expect(performance.now() - began).toBeLessThan(4_500)
     expect(world.relay.metrics.unauthenticated).toBeLessThanOrEqual(200)
     for (const socket of crowd) socket.destroy()
   })
@@ -217,7 +218,7 @@ describe('limits', () => {
 
 describe('a relay that drains', () => {
   it('says so in /readyz and to links that come, and lets those go that are there', async () => {
-    const world = await start({ drainMs: 2_000 })
+    const world = await start({ drainMs: 20_000 })
     const link = await world.hello()
     await link.frame(FrameType.welcome)
     const drained = world.relay.drain()

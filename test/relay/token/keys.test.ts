@@ -107,13 +107,11 @@ describe('a secret file', () => {
     expect(ring.signer('app').name).toBe('second')
     await writeFile(file, added, { mode: 0o600 })
     await expect
-      .poll(
-        () =>
-          verifier.verify(before).then(
-            () => 'taken',
-            (error) => error.code,
-          ),
-        { timeout: 3_000 },
+      .poll(() =>
+        verifier.verify(before).then(
+          () => 'taken',
+          (error) => error.code,
+        ),
       )
       .toBe('unknown-key')
     await expect(verifier.verify(after)).resolves.toEqual(claims)
