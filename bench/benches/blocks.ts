@@ -7,7 +7,7 @@
  */
 import { type Bench, ratioGoal } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
-import { runLoad } from '../testbed/load.ts'
+import { LONG_WARMUP_S, runLoad } from '../testbed/load.ts'
 import { p50Ms, p99Ms, relayCpu, throughput } from './columns.ts'
 
 export const blocks: Bench = {
@@ -17,6 +17,7 @@ export const blocks: Bench = {
   contestants: contestants('ours', 'haproxy', 'rathole', 'bore', 'yamux', 'wstunnel', 'ssh', 'direct'),
   columns: [throughput, p50Ms, p99Ms, relayCpu],
   isQuick: true,
+  window: (seconds) => `${seconds} s each, after ${LONG_WARMUP_S} s`,
   async measure(contestant, bed, { seconds }) {
     return runLoad(bed, await contestant.start(bed), {
       case: 'block',
@@ -24,6 +25,7 @@ export const blocks: Bench = {
       inflight: 4,
       requestBytes: 130,
       replyBytes: 4 << 20,
+      warmupS: LONG_WARMUP_S,
       seconds,
     })
   },

@@ -10,7 +10,7 @@
 import { type Bench, limitGoal, ratioGoal } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
 import { NOISE, noiseOf } from '../measure/sample.ts'
-import { runLoad, runLoadOver } from '../testbed/load.ts'
+import { LONG_WARMUP_S, runLoad, runLoadOver } from '../testbed/load.ts'
 import { findProgram, TOXIPROXY } from '../testbed/programs.ts'
 import { maxUs, p50Us, p99Us } from './columns.ts'
 
@@ -23,9 +23,13 @@ export const dial: Bench = {
   columns: [p50Us, p99Us, maxUs, { key: 'farP50Ms', head: '20 ms: p50 ms', digits: 1, better: 'less' }],
   isQuick: true,
   without: { [TOXIPROXY]: 'figures with 20 ms' },
-  window: (seconds) => `${seconds} s near and ${seconds} s with 20 ms each`,
+  window: (seconds) => `${seconds} s near, after ${LONG_WARMUP_S} s, and ${seconds} s with 20 ms each`,
   async measure(contestant, bed, { seconds }) {
-    const near = await runLoad(bed, await contestant.start(bed), { case: 'dial', seconds })
+    const near = await runLoad(bed, await contestant.start(bed), {
+      case: 'dial',
+      warmupS: LONG_WARMUP_S,
+      seconds,
+    })
     if (findProgram(TOXIPROXY) === undefined) return near
     await bed.close() // bore has but one port to link at
     const far = await runLoadOver(20, bed, contestant, { case: 'dial', seconds })

@@ -12,18 +12,12 @@ import type { Bench, Rows, Verdict } from '../bench.ts'
 import type { Contestant } from '../contestants/contestant.ts'
 import { contestants, startWorld } from '../contestants/index.ts'
 import { NOISE, noiseOf, type Sample } from '../measure/sample.ts'
-import { runLoad } from '../testbed/load.ts'
+import { LONG_WARMUP_S, runLoad } from '../testbed/load.ts'
 import type { Testbed } from '../testbed/testbed.ts'
 import { pairedRuns } from './paired-runs.ts'
 
 const ACTIVE = 10
 const IDLE = 990
-/**
- * V8 makes a relay's code fast by how often it ran, and each of two runs half as often: after one second two took
- * 1.34 x what one takes, after ten 1.06 x (medians of 5). A relay runs for days.
- */
-const WARMUP_S = 10
-
 const column = (key: string, head: string) => ({ key, head, digits: 3, better: 'less' }) as const
 const reads = (key: string, head: string) =>
   ({ key: `${key}Reads`, head, digits: 1, better: 'less' }) as const
@@ -43,7 +37,7 @@ export const scaling: Bench = {
     reads('two', '2 relays: reads/MiB'),
     reads('five', '5: reads/MiB'),
   ],
-  window: (seconds) => `four windows of ${seconds} s each, after ${WARMUP_S} s`,
+  window: (seconds) => `four windows of ${seconds} s each, after ${LONG_WARMUP_S} s`,
   async measure(contestant, bed, { seconds }) {
     const each = {
       ten: await run(bed, contestant, { worlds: 1, active: ACTIVE, idle: 0 }, seconds),
@@ -102,7 +96,7 @@ async function run(
     return await runLoad(
       bed,
       { entries, sinkPort },
-      { case: 'bulk', streams: shape.worlds * shape.active, seconds, warmupS: WARMUP_S },
+      { case: 'bulk', streams: shape.worlds * shape.active, seconds, warmupS: LONG_WARMUP_S },
     )
   } finally {
     await bed.close()
