@@ -8,7 +8,7 @@ import type { Contestant } from './contestants/index.ts'
 import { type BenchOptions, BenchUsageError } from './options.ts'
 
 /** Rivals of a quick look. */
-const QUICK = new Set(['ours', 'haproxy', 'rathole'])
+const QUICK = ['ours', 'haproxy', 'rathole']
 
 export interface Chosen {
   readonly bench: Bench
@@ -46,7 +46,7 @@ function contestantsOf(bench: Bench, wish: Wish, checkout: string | undefined): 
       ? bench.contestants
       : againstContestants(bench, wish.against, checkout)
   if (!wish.isQuick) return all
-  const quick = all.filter(({ name }) => QUICK.has(name.split('@', 1)[0] as string))
+  const quick = all.filter(({ name }) => QUICK.some((one) => isMeant(name, one)))
   if (quick.some(({ isOurs }) => isOurs)) return quick
   throw new BenchUsageError(`${bench.name} has no quick form: run it without --quick`)
 }

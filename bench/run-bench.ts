@@ -1,7 +1,6 @@
 /** One bench from its first run to its result. Used by run.ts. */
 import { type Bench, needsOf, Rows } from './bench.ts'
-import type { Chosen } from './choose.ts'
-import { isMeant } from './choose.ts'
+import { type Chosen, isMeant } from './choose.ts'
 import type { Contestant } from './contestants/index.ts'
 import { describeMachine, readCommit } from './measure/machine.ts'
 import { waitUntilQuiet } from './measure/quiet.ts'

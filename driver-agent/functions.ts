@@ -13,6 +13,7 @@ import {
 } from '../executor-shim/control.ts'
 import type { FunctionPayload } from '../executor-shim/payload.ts'
 import type { MessageChannel } from '../relay/loopback/tunnel-types.ts'
+import { isMilestone } from '../relay/time/milestone.ts'
 import type { Ledger } from './ledger.ts'
 import { LogCap } from './log-cap.ts'
 import type { PodEvent, Pods, PodsOutput, StartRequest } from './pods/index.ts'
@@ -191,8 +192,7 @@ export class Functions implements PodsOutput {
   #misheard(running: Running, channel: MessageChannel, problem: string): void {
     running.badWords += 1
     const count = running.badWords
-    // One line, then at each doubling: whoever sends them decides how many come.
-    if ((count & (count - 1)) === 0)
+    if (isMilestone(count))
       this.#options.logger.warn(
         { peer: running.address, count, problem },
         'a word of a shim was not understood',

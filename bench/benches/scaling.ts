@@ -18,6 +18,7 @@ import { pairedRuns } from './paired-runs.ts'
 
 const ACTIVE = 10
 const IDLE = 990
+
 const column = (key: string, head: string) => ({ key, head, digits: 3, better: 'less' }) as const
 const reads = (key: string, head: string) =>
   ({ key: `${key}Reads`, head, digits: 1, better: 'less' }) as const

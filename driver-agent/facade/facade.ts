@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { isMilestone } from '../../relay/time/milestone.ts'
 import { Crowd } from '../crowd.ts'
 import { PodsError } from '../pods/index.ts'
 import { type Answer, failure, HttpError } from './answer.ts'
@@ -138,11 +139,6 @@ class RunningFacade implements Facade {
     this.#options.logger.error({ err: error }, 'a call to the facade failed')
     return failure(500, 'InternalError', 'the facade of spark-lambda-relay failed; its log says why')
   }
-}
-
-/** At powers of two: a loop of wrong calls must not fill the log. */
-function isMilestone(count: number): boolean {
-  return Number.isInteger(Math.log2(count))
 }
 
 function write(response: ServerResponse, { http, body, close }: Answer): void {

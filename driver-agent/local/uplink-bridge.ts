@@ -42,13 +42,7 @@ export async function bridgeUplinks(
   const detours: Record<string, string> = {}
   for (const [index, relay] of relays.entries()) {
     if (relay.startsWith('unix:')) continue
-    let connections = 0
     const server = createServer({ pauseOnConnect: true }, (socket) => {
-      if (connections >= MAX_CONNECTIONS) return void socket.destroy()
-      connections += 1
-      socket.once('close', () => {
-        connections -= 1
-      })
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
       socket.on('error', () => {})
@@ -61,6 +55,7 @@ export async function bridgeUplinks(
         },
       )
     })
+    server.maxConnections = MAX_CONNECTIONS
     // A folder of its own: it is what functions see.
     const folder = join(dir, `bridge-${index}`)
     mkdirSync(folder, { mode: 0o700 })

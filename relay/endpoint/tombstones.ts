@@ -18,14 +18,15 @@ export class Tombstones {
   readonly #forMs: number
   /** By peer; of each the oldest first: a Map keeps the order of insertion. */
   readonly #graves = new Map<string, Map<string, Grave>>()
-  #size = 0
 
   constructor(forMs: number) {
     this.#forMs = forMs
   }
 
   get size(): number {
-    return this.#size
+    let size = 0
+    for (const own of this.#graves.values()) size += own.size
+    return size
   }
   /** `wasClean`: both FINs were confirmed. */
   add(peer: string, key: string, wasClean: boolean, nowMs: number): void {
@@ -34,13 +35,11 @@ export class Tombstones {
       own = new Map()
       this.#graves.set(peer, own)
     }
-    const before = own.size
     own.set(key, { sinceMs: nowMs, wasClean })
     if (own.size > MAX_OF_ONE) {
       const [oldest] = own.keys()
       own.delete(oldest as string)
     }
-    this.#size += own.size - before
   }
   has(peer: string, key: string): boolean {
     return this.#graves.get(peer)?.has(key) ?? false
@@ -55,7 +54,6 @@ export class Tombstones {
       for (const [key, { sinceMs }] of own) {
         if (nowMs - sinceMs < this.#forMs) break
         own.delete(key)
-        this.#size -= 1
       }
       if (own.size === 0) this.#graves.delete(peer)
     }

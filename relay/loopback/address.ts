@@ -3,11 +3,10 @@
  * ::1. Used in this room and by those who allocate addresses.
  */
 import { networkInterfaces } from 'node:os'
+import { parseVirtualAddress } from '../wire/virtual-address.ts'
 
-/** 127.64.0.0/10: every address that an endpoint may have. */
+/** 127.64.0.0 */
 const VIRTUAL_BASE = ((127 << 24) | (64 << 16)) >>> 0
-const VIRTUAL_MASK = 0xffc0_0000
-const VIRTUAL_LAST = (VIRTUAL_BASE | ~VIRTUAL_MASK) >>> 0
 
 /** An IPv4 address as a number, or undefined for anything else. Accepts ::ffff:1.2.3.4. */
 export function parseIpv4(text: string | undefined): number | undefined {
@@ -27,11 +26,10 @@ export function formatIpv4(value: number): string {
   return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`
 }
 
-/** Whether an address lies in 127.64.0.0/10 and may be an endpoint's: not the first, not the last. */
+/** Whether an address, in whichever form sockets tell it, may be an endpoint's. */
 export function isVirtualAddress(text: string | undefined): boolean {
   const value = parseIpv4(text)
-  if (value === undefined || (value & VIRTUAL_MASK) >>> 0 !== VIRTUAL_BASE) return false
-  return value !== VIRTUAL_BASE && value !== VIRTUAL_LAST
+  return value !== undefined && parseVirtualAddress(formatIpv4(value)) !== undefined
 }
 
 /** Whether an address lies in 127.0.0.0/8. */

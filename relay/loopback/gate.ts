@@ -6,6 +6,7 @@
 import type { Server, Socket } from 'node:net'
 import { createServer } from 'node:net'
 import type { Logger } from 'pino'
+import { isMilestone } from '../time/milestone.ts'
 import { isIpv4Loopback, isVirtualAddress } from './address.ts'
 import { listenError } from './errors.ts'
 import { OwnerLookup } from './owner.ts'
@@ -115,9 +116,8 @@ export class Gate {
     this.#turnedAway[reason] += 1
     socket.on('error', () => {})
     socket.resetAndDestroy()
-    // One line, then at each doubling: a scanner must not fill the log.
     const count = this.#turnedAway[reason]
-    if ((count & (count - 1)) === 0) {
+    if (isMilestone(count)) {
       this.#options.log.warn({ reason, count, port: socket.localPort }, 'foreign connection closed')
     }
   }

@@ -19,7 +19,9 @@ export interface Retirement {
   /** Whether the directory has it. What could not be told is told again. */
   readonly told: 'no' | 'on its way' | 'yes'
 }
-type Remembered = { -readonly [Key in keyof Retirement]: Retirement[Key] }
+interface Remembered extends Retirement {
+  told: Retirement['told']
+}
 
 /** Who said that a generation is over: what the directory itself says, it need not be told. */
 export type RetirementSource = 'driver' | 'directory'

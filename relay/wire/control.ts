@@ -192,7 +192,7 @@ function text(frame: string, fields: Fields, name: string, maxLength: number, mi
 /** Whoever names another makes it up: tables and keys of the directory hold addresses only. */
 function address(frame: string, fields: Fields, name: string): string {
   const value = text(frame, fields, name, MAX_ADDRESS)
-  if (parseVirtualAddress(value) !== value)
+  if (parseVirtualAddress(value) === undefined)
     throw violation(`${frame}.${name} must be an address in 127.64.0.0/10`)
   return value
 }

@@ -1,6 +1,6 @@
 /** Rows about shims and their JVMs: frozen, killed, or slow to reach. */
 import type { FaultRow } from '../row.ts'
-import { throughput } from '../throughput.ts'
+import { checkOthers, throughput } from '../throughput.ts'
 import { inWorld, type World, wait } from '../world.ts'
 
 const MiB = 1024 * 1024
@@ -21,16 +21,6 @@ function watchMemory(world: World): () => Promise<{ queued: number; pinned: numb
     await look()
     return most
   }
-}
-
-async function checkOthers(world: World, victim: string, before: number, during: number): Promise<void> {
-  const share = during / before
-  world.figures['MiB/s of the others before'] = Math.round((before / MiB) * 10) / 10
-  world.checkTime(
-    `the others keep ≥ 90 % of their throughput beside ${victim}`,
-    share >= 0.9,
-    `${Math.round(share * 100)} %`,
-  )
 }
 
 export const freezeShim: FaultRow = {
@@ -90,7 +80,7 @@ export const freezeReader: FaultRow = {
           `${Math.round(queued / MiB)} MiB`,
         )
         world.figures['pinned MiB at most'] = Math.round(pinned / MiB)
-        await checkOthers(world, 'a frozen reader', before, during)
+        checkOthers(world, before, during, ' beside a frozen reader')
         victim.tell({ do: 'thaw' })
         await wait(1_000)
       },

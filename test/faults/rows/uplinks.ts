@@ -3,11 +3,10 @@ import { join } from 'node:path'
 import { FaultProxy } from '../../helper/fault-proxy.ts'
 import { mulberry } from '../random.ts'
 import type { FaultRow, RowContext, RowResult } from '../row.ts'
-import { throughput } from '../throughput.ts'
+import { checkOthers, throughput } from '../throughput.ts'
 import { inWorld, type World, type WorldOptions, wait } from '../world.ts'
 
 const RELAYS = 3
-const MiB = 1024 * 1024
 
 /** Parties reach each relay by its proxy only: relays tell the proxies' URLs. */
 export async function behindProxies(
@@ -91,13 +90,7 @@ export const slowUplink: FaultRow = {
         for (const proxy of proxies) proxy.shapeLinksOf(victim, shape)
         await wait(1_000)
         const during = await throughput(world, context.isLong ? 20_000 : 4_000, isOfOthers)
-        const share = during / before
-        world.figures['MiB/s of the others before'] = Math.round((before / MiB) * 10) / 10
-        world.checkTime(
-          'the others keep ≥ 90 % of their throughput',
-          share >= 0.9,
-          `${Math.round(share * 100)} %`,
-        )
+        checkOthers(world, before, during)
         await world.checkStalls(context.times.silenceMs + 2_000)
         for (const proxy of proxies) proxy.shapeLinksOf(victim, undefined)
         await wait(1_000)
