@@ -60,7 +60,7 @@ function checkTogether(condition: boolean, sentence: string): void {
   if (!condition) throw new UsageError('conflict', sentence)
 }
 
-function checkAgent(options: OptionsOf<typeof submitOptions>): void {
+function checkAgent(options: Omit<OptionsOf<typeof submitOptions>, 'firstCallMs'>): void {
   checkTimes(options)
   const isOwnRelay = options.relay.length === 0
   checkTogether(

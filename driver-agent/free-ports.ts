@@ -1,18 +1,21 @@
 /**
  * Ports for one application, so that several jobs run side by side on a machine. Spark's
  * JVM binds them on [::1] and our listener on the IPv4 wildcard, so both must be free.
- * Used by session.ts.
+ * Used by session-parts.ts, and by prepare.ts and doctor before.
  */
 import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
-import { AgentError } from './errors.ts'
+import { SetupError } from './setup-error.ts'
 
 /** Below every system's ephemeral range: an outgoing connection cannot take one meanwhile. */
 const LOWEST = 10_000
 const HIGHEST = 32_000
 const TRIES = 200
 
-/** `count` different ports (10000 to 32000) that are free now on 0.0.0.0 and, where there is one, on [::1]. */
+/** Driver's RPC and blocks, executors' blocks, the facade, Spark's UI. */
+export const PORTS_OF_A_SESSION = 5
+
+/** `count` different ports (10000 to 32000) that are free now on 0.0.0.0 and, where there is one, on [::1]. Throws SetupError. */
 export async function pickFreePorts(
   count: number,
   isFree: (port: number) => Promise<boolean> = isPortFree,
@@ -23,9 +26,9 @@ export async function pickFreePorts(
     if (!picked.has(port) && (await isFree(port))) picked.add(port)
   }
   if (picked.size < count) {
-    throw new AgentError(
-      'setup',
-      `no ${count} free ports between ${LOWEST} and ${HIGHEST} on this machine: end what holds them`,
+    throw new SetupError(
+      'ports',
+      `no ${count} ports between ${LOWEST} and ${HIGHEST} can be bound on this machine; end what holds them (ss -ltnp), or lift what forbids it (sysctl net.ipv4.ip_unprivileged_port_start)`,
     )
   }
   return [...picked]

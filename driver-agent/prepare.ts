@@ -1,10 +1,11 @@
 /**
  * What a job needs of this machine, found or missed before anything starts: Java, Spark,
- * namespaces, and Python for a Python program. The same searches as `doctor`. Used by
+ * namespaces, ports, and Python for a Python program. The same searches as `doctor`. Used by
  * submit.ts and agent.ts.
  */
 import type { CommandContext } from '../cli/context.ts'
 import type { AgentOptions, SubmitOptions } from '../cli/options/index.ts'
+import { PORTS_OF_A_SESSION, pickFreePorts } from './free-ports.ts'
 import { findJava } from './java.ts'
 import { probeNamespaces } from './local/index.ts'
 import { findPython } from './python.ts'
@@ -28,6 +29,7 @@ export async function prepare(
 ): Promise<Prepared> {
   const probe = options.provider === 'local' ? await probeNamespaces() : undefined
   if (probe?.ok === false) throw new SetupError('namespaces', `${probe.cause}; ${probe.remedy}`)
+  await pickFreePorts(PORTS_OF_A_SESSION) // others than it will use; but a machine that has none has none then
   const environment = process.env
   // Before a download of 450 MB; with SPARK_HOME it is known only then which Java it must be.
   if (!environment.SPARK_HOME) await findJava(options.sparkVersion, environment)

@@ -18,7 +18,7 @@ import {
   type TunnelOptions,
 } from '../relay/loopback/index.ts'
 import { endpointEnvironment, ownEnvironment } from './environment.ts'
-import { pickFreePorts } from './free-ports.ts'
+import { PORTS_OF_A_SESSION, pickFreePorts } from './free-ports.ts'
 import type { PayloadFrame } from './functions.ts'
 import { RUN_MARK } from './guardian.ts'
 import { type InnerRelay, startInnerRelay } from './inner-relay.ts'
@@ -58,7 +58,7 @@ export interface SessionPorts {
 
 /** Free on this machine now; the tunnel holds Spark's from its start on. */
 export async function pickSessionPorts(): Promise<SessionPorts> {
-  const [driverRpc, driverBlocks, executorBlocks, facade, ui] = (await pickFreePorts(5)) as [
+  const [driverRpc, driverBlocks, executorBlocks, facade, ui] = (await pickFreePorts(PORTS_OF_A_SESSION)) as [
     number,
     number,
     number,

@@ -98,7 +98,10 @@ export const rows: readonly Row[] = [
     { what: 'no task lost', tests: [{ file: traffic, name: /loses no task/ }] },
     {
       what: 'a failing job returns Spark’s own exit code',
-      tests: [{ file: life, name: /a program that fails/ }],
+      tests: [
+        { file: life, name: /a program that fails/ },
+        { file: limits, name: /a program that fails/ },
+      ],
     },
     {
       what: 'dynamic allocation: 0 to N to 0 while the session stays open, no function left after 2 minutes',
@@ -240,7 +243,7 @@ export const rows: readonly Row[] = [
       tests: [{ file: 'test/cli/program.test.ts' }, { file: 'test/cli/read-options.test.ts' }],
     },
     {
-      what: 'no Java, Spark, Python, namespaces, descriptors: doctor’s sentence, exit 2, before anything starts',
+      what: 'no Java, Spark, Python, namespaces, free port, descriptors: doctor’s sentence, exit 2, before anything starts',
       tests: [
         { file: missing },
         { file: `${agent}/doctor/doctor.test.ts` },
@@ -263,7 +266,11 @@ export const rows: readonly Row[] = [
     },
     {
       what: 'executor’s JVM dies at start, or never registers: Failed with its last lines, the job ends after few starts',
-      tests: [{ file: starts }, { file: life, name: /dies at its start/ }],
+      tests: [
+        { file: starts },
+        { file: life, name: /dies at its start/ },
+        { file: limits, name: /--start-deadline/ },
+      ],
     },
     {
       what: 'executor killed later: gone at once, next POST within 2 s, tasks run again',

@@ -68,12 +68,6 @@ const common = {
     max: 900_000,
     default: 60_000,
   }),
-  firstCallMs: duration('--first-call', {
-    says: 'Spark must have asked for something within this time, or you are told that no function was started',
-    min: 1_000,
-    max: 900_000,
-    default: 60_000,
-  }),
   egress: choice('--egress', {
     value: 'what',
     says: 'what executors reach beside the relay: nothing',
@@ -89,7 +83,15 @@ const common = {
   ...logOptions,
 } satisfies OptionTable
 
-export const submitOptions = common satisfies OptionTable
+export const submitOptions = {
+  ...common,
+  firstCallMs: duration('--first-call', {
+    says: 'Spark must have asked for something within this time, or you are told that no function was started',
+    min: 1_000,
+    max: 900_000,
+    default: 60_000,
+  }),
+} satisfies OptionTable
 
 /** `sparkArguments`: what came behind `--`, for spark-submit. At least one. */
 export type SubmitOptions = OptionsOf<typeof submitOptions> & { readonly sparkArguments: readonly string[] }

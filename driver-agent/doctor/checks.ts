@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
-import { pickFreePorts } from '../free-ports.ts'
+import { PORTS_OF_A_SESSION, pickFreePorts } from '../free-ports.ts'
 import { findJava } from '../java.ts'
 import { probeNamespaces } from '../local/index.ts'
 import { findPython } from '../python.ts'
@@ -12,8 +12,8 @@ import { downloadedSparkHome, findDownloader, versionAt } from '../spark-home.ts
 import { findProgram } from '../spawn.ts'
 import type { Finding } from './finding.ts'
 
-/** Five ports a session, and some for Spark's UI and others. */
-const portsNeeded = 8
+/** Of a session, and some for what Spark itself opens. */
+const portsNeeded = PORTS_OF_A_SESSION + 3
 
 export async function checkJava(sparkVersion: string, environment: NodeJS.ProcessEnv): Promise<Finding> {
   return await findingOf('Java', 'java', 'missing', async () => {

@@ -47,15 +47,11 @@ export class FunctionsAlive {
     alive.linger = this.#clock.after(lingerMs, late)
   }
 
-  /** `busy`: all but draining ones, whose replacements must find room. `starting`: those on the way to the driver. */
-  count(): { busy: number; starting: number } {
+  /** All but draining ones, whose replacements must find room. */
+  get busy(): number {
     let busy = 0
-    let starting = 0
-    for (const { pod } of this.#byUid.values()) {
-      if (pod.state.is !== 'draining') busy += 1
-      if (pod.state.is === 'starting') starting += 1
-    }
-    return { busy, starting }
+    for (const { pod } of this.#byUid.values()) if (pod.state.is !== 'draining') busy += 1
+    return busy
   }
 
   close(): void {

@@ -15,7 +15,8 @@ export type Cause =
   | { readonly is: 'jvm-exited'; readonly word: ExitWord }
   /** The function is over, and its shim said nothing of its JVM. */
   | { readonly is: 'function-ended'; readonly end: FunctionEnd }
-  | { readonly is: 'deadline'; readonly deadlineMs: number }
+  /** `lastLines`: of its JVM, if it had one and that one still said them. */
+  | { readonly is: 'deadline'; readonly deadlineMs: number; readonly lastLines: readonly string[] }
   | { readonly is: 'other-version'; readonly has: string; readonly wants: string }
   | { readonly is: 'unfit'; readonly why: string }
   /** Deleted before it had a function. */
@@ -85,7 +86,10 @@ function tell(cause: Cause, stage: Stage): Told {
     case 'deadline':
       return {
         reason: 'StartDeadline',
-        message: `its executor did not reach the driver within ${cause.deadlineMs / 1000} s (${lateness[stage] ?? stage})`,
+        message: withLastLines(
+          `its executor did not reach the driver within ${cause.deadlineMs / 1000} s (${lateness[stage] ?? stage})`,
+          cause.lastLines,
+        ),
         exitCode: 1,
       }
     case 'other-version':

@@ -19,6 +19,9 @@ import type { PodEvent, PodsOptions } from './types.ts'
 
 /** How long an ended function's last words may be on their way: they cross the relay, its end does not. */
 const LAST_WORDS_MS = 300
+/** What a JVM that is overdue is given to end, so that its last lines are known; and all of it, with the way here. */
+const OVERDUE_GRACE_MS = 1_000
+const OVERDUE_MS = 3_000
 /** A function that outlives its JVM, or a stop's grace, by this much is killed. */
 const LINGER_MS = 5_000
 const FIRST_RETRY_MS = 500
@@ -42,6 +45,8 @@ export class Lives {
   readonly #addresses = new Addresses()
   /** Executors that have reached the driver, and live. */
   #working = 0
+  /** Functions that were asked for, have not reached the driver, and have no verdict yet. */
+  #starting = 0
   /** Pods without a function, oldest first. */
   readonly #waiting = new Set<Pod>()
   /** Why no function is asked for any more. */
@@ -86,7 +91,8 @@ export class Lives {
         if (state.is === 'running') this.drain(pod, message.reason)
         break
       case 'exited':
-        if (state.is !== 'pending') this.#end(pod, { is: 'jvm-exited', word: message })
+        if (state.is === 'overdue') this.#end(pod, deadlineOf(state, message.lastLines))
+        else if (state.is !== 'pending') this.#end(pod, { is: 'jvm-exited', word: message })
         break
     }
   }
@@ -111,6 +117,9 @@ export class Lives {
       case 'reaping':
         this.#end(pod, { is: 'function-ended', end: state.end }, 'stopping')
         break
+      case 'overdue':
+        this.#end(pod, deadlineOf(state), 'stopping')
+        break
       case 'stopping':
         // Asked again, and now at once: kubectl delete --force.
         if (graceMs === 0) this.#kill(pod, reason)
@@ -131,6 +140,10 @@ export class Lives {
     if (stage !== undefined && state.is !== 'pending') {
       if (state.is === 'starting' && end.why === 'not-started' && end.retryable) {
         this.#throttle(pod, state.throttled, end.detail)
+      } else if (state.is === 'overdue') {
+        // Its last lines may be on their way still.
+        const patience = this.#after(LAST_WORDS_MS, () => this.#end(pod, deadlineOf(state)))
+        this.#enter(pod, { ...state, patience })
       } else if (end.why === 'exited' && stage !== 'asked' && stage !== 'stopping') {
         // Its shim had a control stream, so its last words can still arrive.
         const patience = this.#after(LAST_WORDS_MS, () => this.#end(pod, { is: 'function-ended', end }))
@@ -147,8 +160,7 @@ export class Lives {
     for (const pod of this.#waiting) {
       if (this.#closedBecause !== undefined) return
       if (pod.state.is !== 'pending' || pod.state.retry !== undefined) continue
-      const { busy, starting } = this.functions.count()
-      if (!this.#slots.hasRoom(busy, starting)) return
+      if (!this.#slots.hasRoom(this.functions.busy, this.#starting)) return
       this.#start(pod, pod.state.throttled)
     }
   }
@@ -158,9 +170,7 @@ export class Lives {
     const { options, outbox } = this.#context
     const { startDeadlineMs } = options
     const address = this.#addresses.take()
-    const deadline = this.#after(startDeadlineMs, () =>
-      this.#end(pod, { is: 'deadline', deadlineMs: startDeadlineMs }),
-    )
+    const deadline = this.#after(startDeadlineMs, () => this.#overdue(pod, startDeadlineMs))
     pod.address = address
     this.#context.addressed(pod, address)
     this.#waiting.delete(pod)
@@ -177,6 +187,18 @@ export class Lives {
       pod: { name, uid, namespace: options.namespace, labels, env, memoryBytes, cpus },
     }
     outbox.push(() => options.output.startFunction(request))
+  }
+
+  /** Its time to reach the driver is over. A JVM has a log, whose end says why: it is ended so that its shim tells it. */
+  #overdue(pod: Pod, deadlineMs: number): void {
+    const { options, outbox } = this.#context
+    if (pod.state.is !== 'starting') return
+    if (pod.state.stage !== 'jvm') return this.#end(pod, { is: 'deadline', deadlineMs, lastLines: [] })
+    const patience = this.#after(OVERDUE_MS, () =>
+      this.#end(pod, { is: 'deadline', deadlineMs, lastLines: [] }),
+    )
+    outbox.push(() => options.output.stopFunction(pod.uid, 'its start took too long', OVERDUE_GRACE_MS))
+    this.#enter(pod, { is: 'overdue', stage: 'jvm', deadlineMs, patience })
   }
 
   #shimStarted(pod: Pod, has: string): void {
@@ -288,6 +310,7 @@ export class Lives {
     if (from.is !== 'starting' || to.is !== 'starting') release(from)
     pod.state = to
     this.#working += works(to) - works(from)
+    this.#starting += starts(to) - starts(from)
     if (status !== undefined) pod.object = this.#context.log.set({ ...pod.object, status })
     if (publicName(from) !== publicName(to)) this.#announce(pod, publicName(from))
   }
@@ -301,6 +324,18 @@ export class Lives {
   #after(delayMs: number, then: () => void) {
     return this.#context.options.clock.after(delayMs, () => this.#context.outbox.around(then))
   }
+}
+
+function deadlineOf(
+  { deadlineMs }: Extract<PodState, { is: 'overdue' }>,
+  lastLines: readonly string[] = [],
+): Cause {
+  return { is: 'deadline', deadlineMs, lastLines }
+}
+
+/** A function whose end is known and whose verdict is not will count as a failed start in a moment. */
+function starts(state: PodState): number {
+  return publicName(state) === 'starting' ? 1 : 0
 }
 
 function works({ is }: PodState): number {

@@ -5,6 +5,7 @@
  *   pending ──► starting ──► running ──► draining      by slots, the shim's words, drain()
  *      ▲───────────┘ (throttled)                       by a provider that says "later"
  *   any of them ──► stopping                           Spark's DELETE, or the end of the job
+ *   starting ──► overdue                               by its deadline: its JVM is being ended, for its last lines
  *   starting, running, draining ──► reaping            the function is over, its last words may be on the way
  *   any of them ──► ended                              by a verdict (judge.ts); nothing leaves ended
  */
@@ -28,6 +29,12 @@ export type PodState =
   | { readonly is: 'draining'; readonly reason: string }
   /** `kill` ends the function when grace is over; undefined without a function. */
   | { readonly is: 'stopping'; readonly reason: string; readonly kill: Timer }
+  | {
+      readonly is: 'overdue'
+      readonly stage: 'jvm'
+      readonly deadlineMs: number
+      readonly patience: Timer
+    }
   | { readonly is: 'reaping'; readonly stage: Stage; readonly end: FunctionEnd; readonly patience: Timer }
   | { readonly is: 'ended'; readonly outcome: PodOutcome; readonly reason: string }
 
@@ -45,6 +52,7 @@ export interface Pod {
 export function stageOf(state: PodState): Stage | undefined {
   switch (state.is) {
     case 'starting':
+    case 'overdue':
     case 'reaping':
       return state.stage
     case 'ended':
@@ -54,9 +62,9 @@ export function stageOf(state: PodState): Stage | undefined {
   }
 }
 
-/** Under which name the outside knows a state: a reaped pod is still what it was. */
+/** Under which name the outside knows a state: a pod whose last words are waited for is still what it was. */
 export function publicName(state: PodState): PodStateName {
-  if (state.is !== 'reaping') return state.is
+  if (state.is !== 'reaping' && state.is !== 'overdue') return state.is
   if (state.stage === 'asked' || state.stage === 'shim' || state.stage === 'jvm') return 'starting'
   return state.stage
 }
@@ -66,7 +74,7 @@ export function release(state: PodState): void {
   if (state.is === 'pending') state.retry?.cancel()
   else if (state.is === 'starting') state.deadline.cancel()
   else if (state.is === 'stopping') state.kill.cancel()
-  else if (state.is === 'reaping') state.patience.cancel()
+  else if (state.is === 'reaping' || state.is === 'overdue') state.patience.cancel()
 }
 
 /** The step that a pod has just made. */

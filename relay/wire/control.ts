@@ -197,6 +197,21 @@ function address(frame: string, fields: Fields, name: string): string {
   return value
 }
 
+/** `orNone`: '' may stand for one that is not known. */
+function incarnation(frame: string, fields: Fields, orNone: 'or none' | 'given' = 'given'): string {
+  const value = fields.incarnation
+  if (orNone === 'or none' && value === '') return ''
+  if (typeof value !== 'string' || !/^[0-9a-f]{16}$/.test(value))
+    throw violation(`${frame}.incarnation must be 16 lower-case hexadecimal digits`)
+  return value
+}
+
+function port(frame: string, fields: Fields): number {
+  const value = integer(frame, fields, 'port', 65_535)
+  if (value === 0) throw violation(`${frame}.port must be an integer from 1 to 65535`)
+  return value
+}
+
 function integer(frame: string, fields: Fields, name: string, max = Number.MAX_SAFE_INTEGER): number {
   const value = fields[name]
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max) {
@@ -246,12 +261,10 @@ export function encodeHello(hello: Hello): Buffer {
 export function decodeHello(payload: Buffer): Hello {
   const fields = unpack('HELLO', payload)
   const [min, max] = numbers('HELLO.versions', fields.versions, 2) as [number, number]
-  const incarnation = text('HELLO', fields, 'incarnation', 16, 16)
-  if (!/^[0-9a-f]{16}$/.test(incarnation)) throw violation('HELLO.incarnation must be 16 hexadecimal digits')
   return {
     versions: [min, max],
     token: text('HELLO', fields, 'token', 4096, 0),
-    incarnation,
+    incarnation: incarnation('HELLO', fields),
     counter: integer('HELLO', fields, 'counter'),
     class: oneOf('HELLO', fields, 'class', ['urgent', 'bulk']),
     mode: oneOf('HELLO', fields, 'mode', ['attach', 'visit']),
@@ -280,7 +293,7 @@ export function decodeOpen(payload: Buffer): Open {
   const fields = unpack('OPEN', payload)
   return {
     to: address('OPEN', fields, 'to'),
-    port: integer('OPEN', fields, 'port', 65535),
+    port: port('OPEN', fields),
     id: integer('OPEN', fields, 'id'),
   }
 }
@@ -288,13 +301,13 @@ export function decodeIncoming(payload: Buffer): Incoming {
   const fields = unpack('OPEN', payload)
   return {
     from: address('OPEN', fields, 'from'),
-    incarnation: text('OPEN', fields, 'incarnation', 16),
-    port: integer('OPEN', fields, 'port', 65535),
+    incarnation: incarnation('OPEN', fields),
+    port: port('OPEN', fields),
     id: integer('OPEN', fields, 'id'),
   }
 }
 export function decodeOpened(payload: Buffer): Opened {
-  return { incarnation: text('OPENED', unpack('OPENED', payload), 'incarnation', 16) }
+  return { incarnation: incarnation('OPENED', unpack('OPENED', payload)) }
 }
 
 /** Entries travel as lists of numbers in the order of the interface's fields. */
@@ -322,7 +335,7 @@ export function decodeResume(payload: Buffer): Resume {
   })
   return {
     peer: address('RESUME', fields, 'peer'),
-    incarnation: text('RESUME', fields, 'incarnation', 16, 0),
+    incarnation: incarnation('RESUME', fields, 'or none'),
     entries,
   }
 }
@@ -350,11 +363,16 @@ export function decodeResumed(payload: Buffer): Resumed {
       number,
     ]
     assertLabel('RESUMED', label)
-    const status =
-      number === resumedStatuses.live ? 'live' : number === resumedStatuses.ended ? 'ended' : 'lost'
-    return { label, generation, status, received, limit }
+    return { label, generation, status: statusOf(number), received, limit }
   })
-  return { incarnation: text('RESUMED', fields, 'incarnation', 16), entries }
+  return { incarnation: incarnation('RESUMED', fields), entries }
+}
+
+function statusOf(number: number): ResumedStatus {
+  if (number === resumedStatuses.live) return 'live'
+  if (number === resumedStatuses.ended) return 'ended'
+  if (number === resumedStatuses.lost) return 'lost'
+  throw violation(`RESUMED entry has status ${number}, not 0 to 2`)
 }
 
 export function encodeMoved(moved: Moved): Buffer {
@@ -401,7 +419,7 @@ export function decodeGone(payload: Buffer): Gone {
   const fields = unpack('GONE', payload)
   return {
     address: address('GONE', fields, 'address'),
-    incarnation: text('GONE', fields, 'incarnation', 16, 0),
+    incarnation: incarnation('GONE', fields, 'or none'),
   }
 }
 
@@ -414,7 +432,7 @@ export function decodeWatch(payload: Buffer): Watch {
     const fields = peer as Fields
     return {
       address: address('WATCH', fields, 'address'),
-      incarnation: text('WATCH', fields, 'incarnation', 16),
+      incarnation: incarnation('WATCH', fields),
     }
   })
   return { peers }

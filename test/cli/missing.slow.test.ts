@@ -46,6 +46,38 @@ const withoutNamespaces = [
   'sh',
 ]
 
+/** A network in which a user without rights may bind no port that we use. Takes root. */
+const withoutPorts = [
+  'unshare',
+  '--net',
+  'sh',
+  '-c',
+  'ip link set lo up && echo 32768 >/proc/sys/net/ipv4/ip_unprivileged_port_start && exec setpriv --reuid 65534 --clear-groups --inh-caps=-all --bounding-set=-all -- "$@"',
+  'sh',
+]
+
+describe.skipIf(process.getuid?.() !== 0)('on a machine without a free port', () => {
+  const needed = /no \d ports between 10000 and 32000 can be bound on this machine/
+  // As a user without rights it may read nothing of root's: what it needs of files is this program alone.
+  const environment = { SLR_CACHE: '/tmp/nowhere', HOME: '/nonexistent' }
+
+  it('submit ends with 2 and one sentence, before anything is started', () => {
+    const { status, stdout, stderr } = submit({ environment, before: withoutPorts })
+    expect(stderr).toMatch(
+      new RegExp(`^spark-lambda-relay: ${needed.source}; end what holds them .ss -ltnp.`),
+    )
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(stdout).toBe('')
+    expect(status).toBe(2)
+  })
+
+  it('doctor ends with 2 and the remedy', () => {
+    const { status, stdout } = submit({ environment, before: withoutPorts, args: ['doctor'] })
+    expect(stdout).toMatch(new RegExp(`^MISSING +ports +${needed.source}\\n +-> end what holds them`, 'm'))
+    expect(status).toBe(2)
+  })
+})
+
 describe('submit ends with 2 and one sentence, before anything is started or downloaded,', () => {
   it.each([
     [

@@ -22,6 +22,12 @@ describe('ports for an application', () => {
   })
 
   it('end the search with a sentence when nothing is free', async () => {
-    await expect(pickFreePorts(3, async () => false)).rejects.toThrow(/no 3 free ports between/)
+    await expect(pickFreePorts(3, async () => false)).rejects.toMatchObject({
+      name: 'SetupError',
+      exitCode: 2,
+      message: expect.stringMatching(
+        /^no 3 ports between 10000 and 32000 can be bound .*; end what holds them/,
+      ),
+    })
   })
 })

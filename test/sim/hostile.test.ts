@@ -77,13 +77,13 @@ const frame: fc.Arbitrary<Buffer> = fc.oneof(
     ),
   fc
     .tuple(label, offset)
-    .map(([on, credit]) => encodeControl(FrameType.opened, on, credit, { incarnation: 'x' })),
+    .map(([on, credit]) => encodeControl(FrameType.opened, on, credit, { incarnation: 'feedfeedfeedfeed' })),
   fc
     .record({ peer: to, incarnation, entries: fc.array(entry, { maxLength: 4 }) })
     .map((resume) => encodeResume(resume)),
   fc
     .record({
-      incarnation: fc.constant('x'),
+      incarnation: fc.constant('feedfeedfeedfeed'),
       entries: fc.array(
         fc.record({
           label: fc.integer({ min: 1, max: 9 }),
@@ -152,7 +152,7 @@ describe('a hostile endpoint', () => {
   ])('that answers a stream and sends %s harms that stream and no other', async (what, misbehave) => {
     const { world, mallory, good, bad } = await startTalks()
     expect(mallory.of(FrameType.open)).toMatchObject([{ label: 2 }])
-    mallory.send(encodeControl(FrameType.opened, 2, 100, { incarnation: 'x' }))
+    mallory.send(encodeControl(FrameType.opened, 2, 100, { incarnation: 'feedfeedfeedfeed' }))
     await world.pass(10)
     misbehave(mallory)
     await world.pass(2_000)
@@ -199,7 +199,7 @@ describe('a hostile endpoint', () => {
       (m: RawLink) =>
         m.send(
           encodeResumed({
-            incarnation: 'x',
+            incarnation: 'feedfeedfeedfeed',
             entries: [{ label: 2, generation: 1, status: 'live', received: 0, limit: 0 }],
           }),
         ),
@@ -246,7 +246,9 @@ describe('a hostile endpoint', () => {
       'refuses',
     )
     await world.pass(10)
-    mallory.send(encodeControl(FrameType.opened, 2, Number.MAX_SAFE_INTEGER, { incarnation: 'x' }))
+    mallory.send(
+      encodeControl(FrameType.opened, 2, Number.MAX_SAFE_INTEGER, { incarnation: 'feedfeedfeedfeed' }),
+    )
     await world.pass(5)
     mallory.party.stopFor(5_000)
     await world.pass(5_000)
@@ -264,7 +266,7 @@ describe('a hostile endpoint', () => {
     for (const [at, label] of [1, 3].entries()) {
       mallory.send(encodeControl(FrameType.open, label, 0, { to: '127.64.0.67', port: 9, id: label }))
       await world.pass(20)
-      reader.send(encodeControl(FrameType.opened, 2 * at + 2, 8_000_000, { incarnation: 'x' }))
+      reader.send(encodeControl(FrameType.opened, 2 * at + 2, 8_000_000, { incarnation: 'feedfeedfeedfeed' }))
       await world.pass(20)
     }
     mallory.signal(FrameType.resetAck, 3, 0)
@@ -319,7 +321,7 @@ describe('a hostile endpoint', () => {
     for (let batch = 0; batch < 200; batch++) {
       const peers = Array.from({ length: 500 }, (_none, i) => ({
         address: '127.64.0.67',
-        incarnation: `${batch}.${i}`,
+        incarnation: (batch * 500 + i).toString(16).padStart(16, '0'),
       }))
       mallory.send(encodeWatch({ peers }))
     }
@@ -338,8 +340,8 @@ describe('a hostile endpoint', () => {
     await world.pass(10)
     for (let batch = 0; batch < 200; batch++) {
       const peers = Array.from({ length: 500 }, (_none, i) => ({
-        address: `${batch}.${i}`,
-        incarnation: 'x',
+        address: `127.${64 + Math.floor(i / 250)}.${batch}.${i % 250}`,
+        incarnation: 'feedfeedfeedfeed',
       }))
       mallory.send(encodeWatch({ peers }))
     }

@@ -1,7 +1,7 @@
 /** What submit says and does when a job is not what it seems, or takes too long. */
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { jobs, runSubmit, type Submitted, startSubmit } from './harness.ts'
+import { jobs, runSubmit, type Submitted, sparkVersions, startSubmit } from './harness.ts'
 import { descendants, survivors } from './processes.ts'
 
 let job: Submitted | undefined
@@ -23,6 +23,40 @@ describe('a program that sets its own master', () => {
     )
     expect(job.summary()).toMatchObject({ endedBy: 'spark', exitCode: 0, functionsStarted: 0 })
     expect(job.summary().reason).toMatch(/own master/)
+  })
+})
+
+describe.each(sparkVersions)('a program that fails, on Spark %s', (version) => {
+  it("ends submit with Spark's own exit code", async () => {
+    job = await runSubmit(
+      { version, conf: { 'spark.executor.instances': 1 }, program: [join(jobs, 'fails.py'), '3'] },
+      3,
+    )
+    expect(job.summary()).toMatchObject({ endedBy: 'spark', exitCode: 3 })
+  })
+})
+
+describe('--start-deadline', () => {
+  it('fails executors that never reach the driver, with the last lines of their JVM, and ends the job', async () => {
+    job = await runSubmit(
+      {
+        version: '4.3.0',
+        options: ['--start-deadline', '5s'],
+        conf: {
+          'spark.executor.instances': 1,
+          // Waits for a debugger before it runs anything.
+          'spark.executor.extraJavaOptions':
+            '-agentlib:jdwp=transport=dt_socket,server=y,suspend=y,address=5005',
+        },
+        program: [join(jobs, 'fails.py'), '0'],
+      },
+      1,
+    )
+    const { endedBy, reason, functionsStarted } = job.summary()
+    expect(endedBy).toBe('agent')
+    expect(reason).toMatch(/its executor did not reach the driver within 5 s \(its JVM runs/)
+    expect(reason).toMatch(/its last lines:\n(.*\n)*.*Listening for transport dt_socket at address: 5005/)
+    expect(functionsStarted).toBe(3)
   })
 })
 

@@ -17,15 +17,55 @@ describe('the start deadline', () => {
     expect(world.asked.killed).toEqual([pod.metadata.uid])
   })
 
-  it('says how far the start had come', () => {
+  const late =
+    'its executor did not reach the driver within 5 s (its JVM runs and has not dialled the driver)'
+  function overdue(): { world: PodsWorld; pod: ReturnType<PodsWorld['post']> } {
     const world = createPodsWorld({ startDeadlineMs: 5_000 })
     const pod = world.post(1)
     world.say(pod, startedWord(pod, '127.64.0.2'))
     world.say(pod, { is: 'jvm-running', pid: 8 })
     world.clock.pass(5_000)
-    expect(world.pods.get('job-1-exec-1')?.status.message).toContain(
-      'its JVM runs and has not dialled the driver',
-    )
+    return { world, pod }
+  }
+  const verdictOf = (world: PodsWorld) => world.pods.get('job-1-exec-1')?.status
+
+  it('says how far the start had come, and what its JVM said last', () => {
+    const { world, pod } = overdue()
+    expect(world.asked.stopped).toMatchObject([{ uid: pod.metadata.uid, reason: 'its start took too long' }])
+    world.say(pod, exitedWord(143, null, ['WARN no route to the driver']))
+    expect(verdictOf(world)).toMatchObject({
+      phase: 'Failed',
+      reason: 'StartDeadline',
+      message: `${late}; its last lines:\nWARN no route to the driver`,
+    })
+    expect(world.asked.killed).toEqual([pod.metadata.uid])
+  })
+
+  it('waits three seconds for that, no longer', () => {
+    const { world, pod } = overdue()
+    world.clock.pass(2_999)
+    expect(verdictOf(world)?.phase).toBe('Running')
+    expect(world.asked.killed).toEqual([])
+    world.clock.pass(1)
+    expect(verdictOf(world)).toMatchObject({ phase: 'Failed', message: late })
+    expect(world.asked.killed).toEqual([pod.metadata.uid])
+  })
+
+  it('hears the last lines of a function whose end was told before them', () => {
+    const { world, pod } = overdue()
+    world.end(pod, { why: 'exited', code: 1 })
+    expect(verdictOf(world)?.phase).toBe('Running')
+    world.say(pod, exitedWord(143, null, ['the last']))
+    expect(verdictOf(world)?.message).toBe(`${late}; its last lines:\nthe last`)
+  })
+
+  it('takes no word of a first stream after it, and goes at once when Spark deletes the pod', () => {
+    const { world, pod } = overdue()
+    world.say(pod, { is: 'rpc-opened' })
+    expect(world.pods.counts()).toMatchObject({ starting: 1, running: 0 })
+    world.pods.remove('job-1-exec-1')
+    expect(world.phases()).toEqual({})
+    expect(world.asked.killed).toEqual([pod.metadata.uid])
   })
 
   it('does not run for an executor that has dialled', () => {
@@ -288,6 +328,24 @@ describe('a job whose executors cannot start', () => {
     ])
     world.post(10_000)
     expect(world.asked.started).toHaveLength(most)
+  })
+
+  /** All pods at once, as dynamic allocation posts them; all their functions end at once, by themselves. */
+  it.each([0, 2])('counts functions that wait for a verdict, with instances %i', (instances) => {
+    const world = createPodsWorld({ instances, maxExecutors: 1_000 })
+    const most = Math.max(3, 2 * instances)
+    for (let number = 1; number <= 100; number += 1) world.post(number)
+    const { started } = world.asked
+    for (let at = 0; at < started.length; at += 1) {
+      const { uid, address, pod } = started[at] as (typeof started)[0]
+      world.pods.handleShimMessage(address, {
+        ...startedWord({ metadata: { uid, name: pod.name } } as ReturnType<PodsWorld['post']>, address),
+      })
+      world.pods.handleFunctionEnd(uid, { why: 'exited', code: 1 })
+    }
+    world.clock.pass(1_000)
+    expect(started).toHaveLength(most)
+    expect(world.asked.hopeless).toHaveLength(1)
   })
 
   it('counts from the last executor that did start', () => {

@@ -69,7 +69,7 @@ describe('payloads of control frames', () => {
     expect(decodeResume(payloadOf(encodeResume(resume)))).toEqual(resume)
     for (const status of ['live', 'ended', 'lost'] as const) {
       const resumed = {
-        incarnation: 'a',
+        incarnation: '00000000000000af',
         entries: [{ label: 2, generation: 3, status, received: 4, limit: 5 }],
       }
       expect(decodeResumed(payloadOf(encodeResumed(resumed)))).toEqual(resumed)
@@ -131,6 +131,37 @@ describe('payloads of control frames', () => {
   ])('of RESUME are refused with %s', (_what, entry) => {
     const payload = packr.pack({ peer: '127.64.0.2', incarnation: '', entries: [entry] })
     expect(() => decodeResume(payload)).toThrow(/^violation: RESUME/)
+  })
+
+  it.each([['0123456789ABCDEF'], ['0123456789abcde'], ['0123456789abcdef0'], ['x'], ['']])(
+    'are refused with the incarnation %j, but for "" where none may be known',
+    (incarnation) => {
+      const [from, to, port, id] = ['127.64.0.2', '127.64.0.3', 1, 1]
+      const refused: [(payload: Buffer) => unknown, unknown][] = [
+        [decodeIncoming, { from, incarnation, port, id }],
+        [decodeOpened, { incarnation }],
+        [decodeResumed, { incarnation, entries: [] }],
+        [decodeWatch, { peers: [{ address: to, incarnation }] }],
+      ]
+      for (const [decode, payload] of refused)
+        expect(() => decode(packr.pack(payload)), decode.name).toThrow(/^violation: .*16 lower-case hex/)
+      for (const [decode, payload] of [
+        [decodeResume, { peer: to, incarnation, entries: [] }],
+        [decodeGone, { address: to, incarnation }],
+      ] as const) {
+        if (incarnation === '') expect(decode(packr.pack(payload))).toMatchObject({ incarnation: '' })
+        else expect(() => decode(packr.pack(payload)), decode.name).toThrow(/^violation: .*16 lower-case hex/)
+      }
+    },
+  )
+
+  it('are refused with port 0, and with a status that is none', () => {
+    const incarnation = '0123456789abcdef'
+    expect(() => decodeOpen(packr.pack({ to: '127.64.0.3', port: 0, id: 1 }))).toThrow(/from 1 to 65535/)
+    const incoming = { from: '127.64.0.2', incarnation, port: 0, id: 1 }
+    expect(() => decodeIncoming(packr.pack(incoming))).toThrow(/from 1 to 65535/)
+    const resumed = { incarnation, entries: [[1, 1, 3, 0, 0]] }
+    expect(() => decodeResumed(packr.pack(resumed))).toThrow(/status 3, not 0 to 2/)
   })
 
   it('are refused with more entries than a batch, and with lists that are longer than their bytes', () => {
