@@ -119,6 +119,15 @@ export class SocketSide implements LocalSide {
     for (const next of this.#more) this.#write(next, slab, isQueued)
     this.#more.length = 0
     socket.uncork()
+    // The kernel has all of it; Node calls back in a moment, and by then the reader would have gone on in another slab.
+    if (socket.writableLength === 0) this.#letGo()
+  }
+
+  #letGo(): void {
+    for (let at = this.#oldest; at < this.#slabs.length; at += 1) {
+      this.#slabs[at]?.release()
+      this.#slabs[at] = undefined
+    }
   }
 
   #write(piece: Buffer, slab: Slab, isQueued: boolean): void {
@@ -216,7 +225,7 @@ export class SocketSide implements LocalSide {
     // Closed in order means that both directions had ended; anything else is an abort.
     if (this.#state !== 'over' && !(this.socket.readableEnded && this.socket.writableFinished)) this.#abort()
     // The kernel is done with every buffer: what was never written is let go here.
-    for (const slab of this.#slabs) slab?.release()
+    this.#letGo()
     this.#lengths = []
     this.#slabs = []
     this.#oldest = 0

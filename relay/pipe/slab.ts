@@ -15,6 +15,11 @@ export class Slab {
     this.#pool = pool
   }
 
+  /** What stays in memory with any slice of it, bytes: `bytes` may be a part of what another reader has read. */
+  get pinnedBytes(): number {
+    return this.bytes.buffer.byteLength
+  }
+
   retain(): void {
     this.#references += 1
   }

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import type { TrafficClass } from '../wire/control.ts'
 import type { Pausable, Pipe, PipeEvents } from './pipe.ts'
 import { Slab } from './slab.ts'
+import { SMALL_WRITE_BYTES, SmallWrites } from './small-writes.ts'
 import type { ReadSocket, SocketReader, SocketReaderOptions } from './socket-reader.ts'
 import { isWorthCopying, WriteLedger } from './write-ledger.ts'
 
@@ -37,6 +38,8 @@ export class SocketPipe implements Pipe, Pausable {
   readonly #reader: SocketReader
   #onEstablished: ((trafficClass: TrafficClass) => void) | undefined
   readonly #ledger = new WriteLedger()
+  /** Behind all in the ledger, which is never empty while something is here: leaves when that is done. */
+  readonly #small = new SmallWrites()
   #state: State = 'idle'
   #events: PipeEvents | undefined
   #first: Buffer | undefined
@@ -65,7 +68,7 @@ export class SocketPipe implements Pipe, Pausable {
   }
 
   get queuedBytes(): number {
-    return this.socket.writableLength
+    return this.socket.writableLength + this.#small.length
   }
 
   start(events: PipeEvents): void {
@@ -93,6 +96,9 @@ export class SocketPipe implements Pipe, Pausable {
     if (this.#gathering === 'soon') this.#stopGathering()
     const isCorked = this.#gathering === 'corked'
     const backlog = isCorked ? this.#backlog : socket.writableLength
+    if (backlog > 0 && bytes.length <= SMALL_WRITE_BYTES && !this.#ledger.isEmpty)
+      return this.#keepSmall(bytes)
+    if (this.#small.length > 0) this.#sendSmall()
     if (backlog > 0 && slab !== undefined && isWorthCopying(bytes, slab)) {
       this.#ledger.push(undefined)
       socket.write(Buffer.from(bytes), this.#handleWritten)
@@ -110,6 +116,7 @@ export class SocketPipe implements Pipe, Pausable {
 
   writeSoon(bytes: Uint8Array): void {
     if (this.#state === 'ending' || this.#state === 'over') return
+    if (this.#small.length > 0) return this.#keepSmall(bytes)
     if (this.#gathering === 'no') {
       this.#startGathering('soon')
       // At most one for each pipe and turn, whoever has taken over the gathering since.
@@ -146,6 +153,21 @@ export class SocketPipe implements Pipe, Pausable {
     this.#gathering = 'no'
     this.socket.uncork()
     if (this.socket.writableLength > 0) this.#owesDrained = true
+    // Node calls back in a moment, and by then the reader would have gone on in another slab.
+    else this.#ledger.letGo()
+  }
+
+  #keepSmall(bytes: Uint8Array): void {
+    if (!this.#small.add(bytes)) {
+      this.#sendSmall()
+      this.#small.add(bytes)
+    }
+    this.#owesDrained = true
+  }
+
+  #sendSmall(): void {
+    this.#ledger.push(undefined)
+    this.socket.write(this.#small.take(), this.#handleWritten)
   }
 
   established(trafficClass: TrafficClass): void {
@@ -166,6 +188,7 @@ export class SocketPipe implements Pipe, Pausable {
     if (this.#state === 'ending' || this.#state === 'over') return
     this.#state = 'ending'
     this.#first = undefined
+    if (this.#small.length > 0) this.#sendSmall()
     this.socket.end()
     this.#reader.resume()
     const timer = setTimeout(() => this.socket.destroy(), END_MS)
@@ -191,7 +214,9 @@ export class SocketPipe implements Pipe, Pausable {
   /** One function for all writes of this pipe: they finish in order. */
   readonly #handleWritten = (): void => {
     if (this.#state === 'over' || this.#ledger.isEmpty) return
-    if (!this.#ledger.shift() || !this.#owesDrained || this.socket.writableLength > 0) return
+    if (!this.#ledger.shift()) return
+    if (this.#small.length > 0) return this.#sendSmall()
+    if (!this.#owesDrained || this.socket.writableLength > 0) return
     this.#owesDrained = false
     if (this.#state === 'open' && !this.socket.destroyed) this.#events?.drained()
   }
@@ -200,6 +225,7 @@ export class SocketPipe implements Pipe, Pausable {
     this.#state = 'over'
     this.#first = undefined
     this.#ledger.clear()
+    this.#small.clear()
     this.#events?.closed(this.#error)
   }
 }

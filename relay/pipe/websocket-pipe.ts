@@ -88,6 +88,11 @@ export class WebSocketPipe implements Pipe, Pausable {
       this.#gather(slab === undefined ? bytes : Buffer.from(bytes))
       return
     }
+    if (bytes.length <= GATHER_BYTES && this.#isBehind) {
+      this.#gather(Buffer.from(bytes))
+      this.#owesDrained = true
+      return
+    }
     this.#sendGathered()
     const backlog = this.#isCorked ? this.#backlogBeforeCork : this.#webSocket.bufferedAmount
     const isCopied = backlog > 0 && slab !== undefined && isWorthCopying(bytes, slab)
@@ -110,6 +115,10 @@ export class WebSocketPipe implements Pipe, Pausable {
   turnEnded(): void {
     this.#isTurnEndDue = false
     if (this.#isCorked || this.#state !== 'open') return
+    if (this.#isBehind) {
+      this.#owesDrained = true
+      return
+    }
     this.#sendGathered()
     if (this.#webSocket.bufferedAmount > 0) this.#owesDrained = true
   }
@@ -123,10 +132,11 @@ export class WebSocketPipe implements Pipe, Pausable {
 
   uncork(): void {
     if (!this.#isCorked) return
-    this.#sendGathered()
+    if (!this.#isBehind) this.#sendGathered()
     this.#isCorked = false
     this.#socket.uncork()
-    if (this.#webSocket.bufferedAmount > 0) this.#owesDrained = true
+    if (this.queuedBytes > 0) this.#owesDrained = true
+    else this.#ledger.letGo() // as in SocketPipe
   }
 
   established(trafficClass: TrafficClass): void {
@@ -157,6 +167,14 @@ export class WebSocketPipe implements Pipe, Pausable {
 
   destroy(): void {
     this.#webSocket.terminate()
+  }
+
+  /**
+   * Others wait before what is given now: a few bytes can wait in one message with what comes after, instead of being
+   * one for themselves. There is a write whose end will be told, and then they leave.
+   */
+  get #isBehind(): boolean {
+    return !this.#ledger.isEmpty && this.#webSocket.bufferedAmount > 0
   }
 
   #gather(bytes: Uint8Array): void {
@@ -201,7 +219,9 @@ export class WebSocketPipe implements Pipe, Pausable {
 
   readonly #handleWritten = (): void => {
     if (this.#state === 'over' || this.#ledger.isEmpty) return
-    if (!this.#ledger.shift() || !this.#owesDrained || this.queuedBytes > 0) return
+    if (!this.#ledger.shift()) return
+    if (this.#gatheredBytes > 0 && !this.#isCorked) return this.#sendGathered()
+    if (!this.#owesDrained || this.queuedBytes > 0) return
     this.#owesDrained = false
     if (this.#state === 'open') this.#events?.drained()
   }
@@ -209,6 +229,8 @@ export class WebSocketPipe implements Pipe, Pausable {
   readonly #handleClose = (): void => {
     this.#state = 'over'
     this.#early = []
+    this.#gathered = []
+    this.#gatheredBytes = 0
     this.#ledger.clear()
     this.#events?.closed(this.#error)
   }

@@ -5,11 +5,11 @@
 import type { Slab } from './slab.ts'
 
 /**
- * Should these bytes of `slab` be copied when they have to wait? A slice pins the whole slab:
- * under an eighth of it, the copy is the smaller price.
+ * Should these bytes of `slab` be copied when they have to wait? A slice pins all of what it lies
+ * in: under an eighth of that, the copy is the smaller price.
  */
 export function isWorthCopying(bytes: Uint8Array, slab: Slab): boolean {
-  return bytes.length < slab.bytes.length / 8
+  return bytes.length < slab.pinnedBytes / 8
 }
 
 /** Below this many finished entries their places are not worth being given back. */
@@ -41,9 +41,17 @@ export class WriteLedger {
     return this.#entries.length === 0
   }
 
+  /** The kernel has all bytes, though it has not told each write yet: no slab is needed any more. */
+  letGo(): void {
+    for (let at = this.#first; at < this.#entries.length; at += 1) {
+      this.#entries[at]?.release()
+      this.#entries[at] = undefined
+    }
+  }
+
   /** The pipe is over: lets go of everything. */
   clear(): void {
-    for (let at = this.#first; at < this.#entries.length; at += 1) this.#entries[at]?.release()
+    this.letGo()
     this.#entries.length = 0
     this.#first = 0
   }

@@ -100,6 +100,9 @@ export class Admission {
     }
     let lease: Lease | undefined
     if (hello.mode === 'attach') {
+      const known = this.#residents.get(who.app, who.address, who.class)
+      if (known?.takeAttach(this.#context.clock.now()) === false)
+        throw new RelayError('overloaded', `${who.address} attaches too often`)
       this.#admitting += 1
       const claiming = this.#context.directory.claim(
         { app: who.app, address: who.address, class: who.class },

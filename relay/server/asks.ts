@@ -5,13 +5,11 @@
 import type { LeaseKey } from '../directory/directory.ts'
 import type { Answers } from './answers.ts'
 import type { Joining } from './joining.ts'
+import { LOOKUP_COST } from './lookups.ts'
 import type { NodeContext } from './node-context.ts'
 import type { Residents } from './residents.ts'
 import type { Retirements } from './retirements.ts'
 import type { RouteEnd } from './route.ts'
-
-/** As many control frames as it counts for to have the directory asked: several commands at a Redis that all share. */
-const LOOKUP_COST = 19
 
 export class Asks {
   readonly #context: NodeContext
@@ -56,7 +54,7 @@ export class Asks {
   #lookUp(key: LeaseKey, ends: readonly RouteEnd[]): void {
     // Who resumes has lost something a moment ago: an answer of some seconds ago would not do.
     const isResume = ends[0]?.ask?.is === 'resume'
-    this.#context.directory.lookup(key, isResume ? 'fresh' : 'cached').then(
+    this.#context.lookups.ask(key, isResume ? 'fresh' : 'cached').then(
       (lease) => {
         const waiting = this.#stillAsking(key, ends)
         if (waiting.length === 0) return
@@ -109,7 +107,7 @@ export class Asks {
       if (residence.state.is !== 'missing' || residence.parked.size === 0) continue
       const { state } = residence
       const key = { app: residence.app, address: residence.address, class: residence.class }
-      this.#context.directory.lookup(key).then(
+      this.#context.lookups.ask(key).then(
         (lease) => {
           if (!this.#residents.isStill(residence, state)) return
           if (lease === undefined || lease.node === this.#context.node) return

@@ -10,6 +10,9 @@ import type { RelayMetrics } from './metrics.ts'
 
 /** Longest request line and headers together, bytes. */
 export const MAX_HEADER_BYTES = 8 * 1024
+/** Parts of one message of a WebSocket, and reads that bring parts of one frame. */
+const MAX_FRAGMENTS = 64
+const MAX_BUFFERED_CHUNKS = 4_096
 /** Of the listener of --metrics. */
 const HEADERS_MS = 5_000
 
@@ -33,6 +36,8 @@ export function createHttpServer(options: HttpOptions): http.Server {
     // Connections are not kept: who asks for health asks seldom, and so one deadline, that of
     // the unauthenticated connection, bounds the whole of it.
     keepAlive: false,
+    // Node would answer these by itself and go on with the next request behind our back.
+    requireHostHeader: false,
     // Connections that are handed in have deadlines of their own.
     ...(options.acceptWebSocket === undefined
       ? {
@@ -45,7 +50,7 @@ export function createHttpServer(options: HttpOptions): http.Server {
   // Whatever is told to the client, Node goes on with what it has sent behind its first request: one connection
   // with thousands of them in 90 KB stopped the relay for seconds. front.ts keeps the most of them out.
   const asked = new WeakSet<Duplex>()
-  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
     if (asked.has(request.socket)) {
       metrics.httpRequests.refused += 1
       request.socket.destroy()
@@ -54,7 +59,9 @@ export function createHttpServer(options: HttpOptions): http.Server {
     asked.add(request.socket)
     response.shouldKeepAlive = false
     answer(options, request, response).catch(() => response.destroy())
-  })
+  }
+  // Without a listener of ours Node answers an Expect of any kind, as often as it comes.
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, handle)
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     if (error.code !== 'ECONNRESET') metrics.sniffFailures.http += 1
     const status =
@@ -68,6 +75,9 @@ export function createHttpServer(options: HttpOptions): http.Server {
     maxPayload: MAX_PAYLOAD_BYTES,
     clientTracking: false,
     skipUTF8Validation: true,
+    // Each may pin a whole read of 64 KiB, before anybody has said who he is. Ours send none.
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_BUFFERED_CHUNKS,
   })
   webSockets.on('wsClientError', (_error, socket) => {
     metrics.sniffFailures.http += 1
@@ -75,6 +85,11 @@ export function createHttpServer(options: HttpOptions): http.Server {
   })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const accept = options.acceptWebSocket
+    if (asked.has(socket)) {
+      metrics.httpRequests.refused += 1
+      socket.destroy()
+      return
+    }
     if (accept === undefined || pathOf(request) !== LINK_PATH) {
       metrics.httpRequests.refused += 1
       // Node took its own listener off: a reset would end the process, and with it every link.

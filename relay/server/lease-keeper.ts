@@ -159,6 +159,8 @@ export class LeaseKeeper {
 
   /** Tells the directory of retirements that it does not have: now, and from housekeeping until it has taken them. */
   tellRetired(): void {
+    // Each would only be refused, and there may be thousands: once it is back, returned() tells them.
+    if (!this.#context.directory.isReachable) return
     for (const retirement of this.#retirements.untold()) {
       const { app, address, generation } = retirement
       this.#retirements.tell(retirement, 'on its way')

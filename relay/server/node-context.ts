@@ -7,6 +7,7 @@ import type { Clock } from '../time/clock.ts'
 import type { Hello, TrafficClass } from '../wire/control.ts'
 import { type CloseReason, RelayError } from '../wire/errors.ts'
 import type { RelayLimits } from './limits.ts'
+import { Lookups } from './lookups.ts'
 import type { RelayMetrics } from './metrics.ts'
 import type { RelayLink } from './relay-link.ts'
 import { Visitors } from './visitors.ts'
@@ -59,6 +60,8 @@ export class NodeContext {
   readonly log: RelayLog
   /** Classes that this relay wants to be home for. */
   readonly classes: readonly TrafficClass[]
+  /** Where addresses are: all that ask the directory for one ask here. */
+  readonly lookups: Lookups
   readonly startedMs: number
   /** Every connection that was accepted and is not over, handshake done or not. */
   readonly links = new Set<RelayLink>()
@@ -77,6 +80,7 @@ export class NodeContext {
     this.urls = options.urls
     this.clock = options.clock
     this.directory = options.directory
+    this.lookups = new Lookups(options.directory)
     this.verify = options.verify
     this.limits = options.limits
     this.metrics = options.metrics

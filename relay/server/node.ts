@@ -24,6 +24,7 @@ import { BurstLog } from './burst-log.ts'
 import { Joining } from './joining.ts'
 import { askToGo, LEAVING, LeaseKeeper } from './lease-keeper.ts'
 import type { RelayLimits } from './limits.ts'
+import { LOOKUP_COST } from './lookups.ts'
 import type { RelayMetrics } from './metrics.ts'
 import { NodeContext, type NodeState, type RelayNodeOptions } from './node-context.ts'
 import { Placement } from './placement.ts'
@@ -261,7 +262,11 @@ export class RelayNode implements LinkHost {
 
   #handleWatch(link: RelayLink, peers: Watch['peers']): void {
     link.spendControl(peers.length)
-    for (const { address, incarnation } of peers) this.#residents.watch(link, address, incarnation)
+    for (const { address, incarnation } of peers) {
+      // What became of its heir, the directory is asked.
+      if (this.#retirements.has(link.who.app, address)) link.spendControl(LOOKUP_COST)
+      this.#residents.watch(link, address, incarnation)
+    }
   }
 
   #retire(app: string, address: string, generation: number): void {

@@ -12,7 +12,10 @@ export class Queues {
     this.#context = context
   }
 
-  /** Whoever lets more pile up than it was told is closed; over the relay's own limit, whoever has most. */
+  /**
+   * Whoever lets more pile up than it was told is closed; over the relay's own limit, links of the application that has
+   * most: with 18 links of one token, each a little below another's only one, it would be that one's instead.
+   */
   check(): void {
     let total = 0
     for (const link of this.#context.links) {
@@ -23,16 +26,28 @@ export class Queues {
     if (total > this.#context.limits.relayQueueBytes) this.#shed(total)
   }
 
-  /** Closes whoever has most, and the next, until the relay holds what it may. */
+  /** Of the application that has most its fullest link, and the next, until the relay holds what it may. */
   #shed(total: number): void {
     const { relayQueueBytes } = this.#context.limits
     // What others have queued is not for each to hear.
     const cause = new Error(`the relay holds ${total} bytes, ${relayQueueBytes} are allowed (--relay-queue)`)
-    const links = [...this.#context.links].sort((a, b) => b.pipe.queuedBytes - a.pipe.queuedBytes)
-    let left = total
+    const links = [...this.#context.links]
+      .filter((link) => link.isUp)
+      .sort((a, b) => a.pipe.queuedBytes - b.pipe.queuedBytes)
+    const byApp = Map.groupBy(links, (link) => link.who.app)
+    const queued = new Map<string, number>()
     for (const link of links) {
-      if (left <= relayQueueBytes) return
-      left -= link.pipe.queuedBytes
+      const { app } = link.who
+      queued.set(app, (queued.get(app) ?? 0) + link.pipe.queuedBytes)
+    }
+    for (let left = total; left > relayQueueBytes; ) {
+      let fullest = ''
+      for (const [app, bytes] of queued) if (bytes > (queued.get(fullest) ?? 0)) fullest = app
+      const link = byApp.get(fullest)?.pop()
+      if (link === undefined) return
+      const { queuedBytes } = link.pipe
+      left -= queuedBytes
+      queued.set(fullest, (queued.get(fullest) ?? 0) - queuedBytes)
       link.close(new RelayError('overloaded', 'the relay holds too much for slow links', { cause }))
     }
   }

@@ -378,10 +378,7 @@ export class RelayLink implements FrameHandler<Slab>, PipeEvents, PulseEvents {
     if (to.state.is !== 'up') return
     to.state.pulse.sent(this.node.clock.now())
     const bytes = (this.#runBytes as Buffer).subarray(this.#runStart, this.#runEnd)
-    // Urgent frames are small: kept in a queue, each would pin a whole read buffer.
-    if (bytes.length * 8 < slab.bytes.length && to.pipe.queuedBytes > 0)
-      to.#put(Buffer.from(bytes), undefined)
-    else to.#put(bytes, slab)
+    to.#put(bytes, slab)
     if (to.pipe.queuedBytes > this.node.queueCapBytes) this.node.closeOverlong(to)
   }
 

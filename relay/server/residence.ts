@@ -24,6 +24,13 @@ export type ResidenceState =
 /** An address has had so many processes at most since somebody began to watch it: one that names more makes them up. */
 const MAX_INCARNATIONS = 16
 
+/**
+ * Attaches of one address at once, and each second. Each costs the directory a claim, all relays a hint, and the log two
+ * lines; an endpoint whose link is cut again and again waits longer each time.
+ */
+const ATTACHES_AT_ONCE = 100
+const ATTACHES_PER_SECOND = 20
+
 const none: ReadonlySet<RouteEnd> = new Set()
 const nobody: ReadonlyMap<RelayLink, Set<string>> = new Map()
 
@@ -39,12 +46,24 @@ export class Residence {
   looks = 0
   /** Since when those who watch it have done so while it is attached, ms. */
   watchedAttachedMs = 0
+  #attachesLeft = ATTACHES_AT_ONCE
+  #attachesCountedMs = 0
 
   constructor(app: string, address: string, trafficClass: TrafficClass, state: ResidenceState) {
     this.app = app
     this.address = address
     this.class = trafficClass
     this.state = state
+  }
+
+  /** It attaches once more. False: that is too often. */
+  takeAttach(nowMs: number): boolean {
+    const earned = ((nowMs - this.#attachesCountedMs) * ATTACHES_PER_SECOND) / 1_000
+    this.#attachesCountedMs = nowMs
+    this.#attachesLeft = Math.min(ATTACHES_AT_ONCE, Math.floor((this.#attachesLeft + earned) * 1_000) / 1_000)
+    if (this.#attachesLeft < 1) return false
+    this.#attachesLeft -= 1
+    return true
   }
 
   /** OPENs and RESUMEs that wait for it. */

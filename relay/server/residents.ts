@@ -222,7 +222,7 @@ export class Residents {
       else if (mayLive) this.#keepWatch(link, address, incarnation)
       else link.send(encodeGone({ address, incarnation }))
     }
-    this.#context.directory.lookup({ app, address, class: trafficClass }).then(
+    this.#context.lookups.ask({ app, address, class: trafficClass }).then(
       (lease) => {
         if (lease !== undefined) this.#retirements.forgetBelow(app, address, lease.generation)
         answer(this.#context.mayStillCome || !this.#retirements.has(app, address))
@@ -280,7 +280,7 @@ export class Residents {
     // A relay that leaves sends them away itself; whom they wait for may be waiting for the next relay, too.
     if (this.#context.state !== 'serving') return this.#graceLonger(residence, state)
     const key = { app: residence.app, address: residence.address, class: residence.class }
-    this.#context.directory.lookup(key).then(
+    this.#context.lookups.ask(key).then(
       (lease) => {
         if (!this.isStill(residence, state)) return // it came back while we asked, or was found elsewhere
         if (lease !== undefined && lease.node !== this.#context.node)
@@ -406,7 +406,7 @@ export class Residents {
    */
   #retireUnseen(residence: Residence, state: ResidenceState, generation: number): void {
     const key = { app: residence.app, address: residence.address, class: residence.class }
-    this.#context.directory.lookup(key).then(
+    this.#context.lookups.ask(key).then(
       (lease) => {
         if (!this.isStill(residence, state)) return
         if (lease === undefined ? this.#context.mayStillCome : lease.generation > generation) return

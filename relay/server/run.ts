@@ -268,7 +268,9 @@ async function identify(verifier: TokenVerifier, token: string): Promise<Identit
     return { app: claims.app, address: claims.addr, generation: claims.gen, role: claims.role }
   } catch (error) {
     if (!(error instanceof TokenError)) throw error
-    throw new RelayError(reasonOfFailure[error.code], `the token is refused: ${error.code}`, { cause: error })
+    // Which keys there are is not for everybody to try out: their names tell whose they are.
+    const told = error.code === 'unknown-key' ? 'bad-signature' : error.code
+    throw new RelayError(reasonOfFailure[error.code], `the token is refused: ${told}`, { cause: error })
   }
 }
 

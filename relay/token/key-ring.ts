@@ -1,15 +1,12 @@
 /**
- * The keys in use, out of a file or a text. A file is looked at again when it changed and when
- * a token names a key that is not known, so that keys rotate without a restart. Used by the
+ * The keys in use, out of a file or a text. A file is looked at for each token, and read again when
+ * it changed, so that keys rotate without a restart. Used by the
  * verifier and by whoever signs.
  */
 import { open, stat } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { KeyError } from './errors.ts'
 import { keyCovers, parseKeys, type SigningKey } from './keys.ts'
-
-/** A changed file is noticed at most this much later, ms. */
-const lookAgainMs = 1_000
 
 export interface KeySource {
   /** `--secret-file`. Wins over `text`. */
@@ -52,7 +49,6 @@ export class KeyRing {
   #keys: readonly SigningKey[]
   /** Identity of the file that #keys came from, or that was last found wrong. */
   #stamp: string
-  #lookedAt = performance.now()
   #refreshing: Promise<void> | undefined
 
   private constructor(keys: readonly SigningKey[], file?: string, stamp = '', log?: Logger) {
@@ -80,9 +76,8 @@ export class KeyRing {
 
   /** The key of that name, from the newest state of the file; undefined: there is none. */
   async find(name: string): Promise<SigningKey | undefined> {
-    const now = performance.now()
-    const isKnown = this.#keys.some((key) => key.name === name)
-    if (!isKnown || now - this.#lookedAt >= lookAgainMs) await this.#refresh()
+    // For known names too: who waits longer for those that are not could tell which are.
+    await this.#refresh()
     return this.#keys.find((key) => key.name === name)
   }
 
@@ -113,7 +108,6 @@ export class KeyRing {
   }
 
   async #readAgain(): Promise<void> {
-    this.#lookedAt = performance.now()
     if (this.#file === undefined) return
     const stamp = await stampOf(this.#file)
     if (stamp === this.#stamp) return

@@ -3,6 +3,7 @@
  * pinned, the header's `kid` chooses among our own keys only, and a key counts only within
  * its application prefix. Used by relay/server.
  */
+import { randomBytes } from 'node:crypto'
 import { errors, type JWTHeaderParameters, jwtVerify } from 'jose'
 import { type TokenClaims, type TokenRole, tokenClaims } from './claims.ts'
 import { TokenError } from './errors.ts'
@@ -14,6 +15,9 @@ export const clockSkewSeconds = 60
 
 /** A token of ours has some 300 characters; what is longer is not looked at. */
 export const maxTokenLength = 4_096
+
+/** In place of a key that is not known: how long an answer takes does not tell whether one is. */
+const decoy = randomBytes(32)
 
 /** What the holder wants to be. Absent fields: whatever the token says. */
 export interface Expected {
@@ -65,9 +69,7 @@ export class TokenVerifier {
     const chooseKey = async (header: JWTHeaderParameters) => {
       if (typeof header.kid !== 'string') throw new TokenError('malformed', 'the header names no key (kid)')
       key = await this.#ring.find(header.kid)
-      if (key === undefined)
-        throw new TokenError('unknown-key', 'the header names a key that is not known here')
-      return key.secret
+      return key?.secret ?? decoy
     }
     try {
       const { payload } = await jwtVerify(token, chooseKey, {
@@ -85,6 +87,8 @@ export class TokenVerifier {
       }
       return { claims: claims.data, key: key as SigningKey } // chooseKey ran, or jwtVerify had thrown
     } catch (error) {
+      if (error instanceof errors.JWSSignatureVerificationFailed && key === undefined)
+        throw new TokenError('unknown-key', 'the header names a key that is not known here')
       throw asTokenError(error)
     }
   }

@@ -4,11 +4,20 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { createLane } from '../../../relay/loopback/create-lane.ts'
 import { SocketSide } from '../../../relay/loopback/socket-side.ts'
 import { Slab, SlabPool } from '../../../relay/pipe/slab.ts'
+import {
+  encodeControl,
+  encodeGone,
+  encodeSignal,
+  FrameType,
+  resetReasons,
+} from '../../../relay/wire/index.ts'
 import { quickest } from '../../helper/quickest.ts'
-import { freePort, World } from './world.ts'
+import { type ScriptedRelay, startScriptedRelay } from '../../helper/scripted-relay.ts'
+import { freePort, quietLog, World } from './world.ts'
 
 const near = '127.64.0.2'
 const far = '127.64.0.3'
@@ -169,12 +178,18 @@ describe('a socket behind a stream', () => {
     expect(await quickest(50, resetMs)).toBeLessThan(50)
   })
 
-  it('resets the client of an address that nobody has and of a port that nobody serves', async () => {
+  it('resets the client of an address that nobody has and of a port that nobody serves, within 50 ms', async () => {
     const port = await freePort()
     await world.lane({ address: near, ports: [port] })
     await world.lane({ address: far })
-    expect(await failureOf(connect({ host: far, port }))).toBe('ECONNRESET')
-    expect(await failureOf(connect({ host: '127.64.0.99', port }))).toBe('ECONNRESET')
+    for (const host of [far, '127.64.0.99']) {
+      const resetMs = async (): Promise<number> => {
+        const before = performance.now()
+        expect(await failureOf(connect({ host, port }))).toBe('ECONNRESET')
+        return performance.now() - before
+      }
+      expect(await quickest(50, resetMs), host).toBeLessThan(50)
+    }
   })
 
   it('carries 100 MiB each way at once, byte for byte', async () => {
@@ -270,5 +285,72 @@ describe('a socket behind a stream', () => {
       expect((await buffer(client)).toString()).toBe('echo')
     }
     await expect.poll(descriptors).toBeLessThanOrEqual(before)
+  })
+})
+
+describe('what a relay says of a stream', () => {
+  /** A lane with its real endpoint, beside a relay that says what the test has it say. */
+  async function overScriptedRelay(): Promise<{ relay: ScriptedRelay; port: number }> {
+    const relay = await startScriptedRelay()
+    const port = await freePort()
+    const attached = Promise.withResolvers<void>()
+    const lane = createLane(
+      {
+        class: 'bulk',
+        address: near,
+        incarnation: '0123456789abcdef',
+        relays: [relay.url],
+        ports: [port],
+        serves: [],
+        listen: 'wildcard',
+        checkUid: false,
+        maxPeerListeners: 256,
+        limits: { goodbyeMs: 0 },
+        tellsStreams: false,
+      },
+      () => 'a-token',
+      {
+        attached: () => attached.resolve(),
+        detached: () => {},
+        failed: ({ message }) => attached.reject(new Error(message)),
+        streamOpened: () => {},
+        control: undefined,
+      },
+      quietLog,
+    )
+    onTestFinished(() => lane.close())
+    await lane.start()
+    await attached.promise
+    return { relay, port }
+  }
+
+  const gone = encodeGone({ address: far, incarnation: '' })
+  const opened = (label: number): Buffer =>
+    encodeControl(FrameType.opened, label, 65_536, { incarnation: 'fedcba9876543210' })
+
+  // Each from the moment at which the last of the frames is written to the moment at which the program hears it.
+  it.each<[what: string, frames: (label: number) => readonly Buffer[]]>([
+    ['that nobody has the address', (label) => [encodeSignal(FrameType.reset, label, resetReasons.unknown)]],
+    [
+      'that the port is not served',
+      (label) => [encodeSignal(FrameType.reset, label, resetReasons.forbidden)],
+    ],
+    ['that the peer is gone, while the stream is opened', () => [gone]],
+    ['that the peer is gone, of an open stream', (label) => [opened(label), gone]],
+  ])('%s reaches the program as a reset within 50 ms', async (_what, frames) => {
+    const { relay, port } = await overScriptedRelay()
+    const resetMs = async (): Promise<number> => {
+      const client = connect({ host: far, port })
+      await once(client, 'connect')
+      const failure = failureOf(client)
+      const said = frames(await relay.nextOpen())
+      for (const frame of said.slice(0, -1)) relay.send(frame)
+      expect(client.destroyed).toBe(false)
+      const before = performance.now()
+      relay.send(said.at(-1) as Buffer)
+      expect(await failure).toBe('ECONNRESET')
+      return performance.now() - before
+    }
+    expect(await quickest(50, resetMs)).toBeLessThan(50)
   })
 })

@@ -312,6 +312,23 @@ describe('an endpoint with a good token', () => {
     await stillFlows(there)
   })
 
+  it('that attaches again and again is refused, and costs others nothing', async () => {
+    const world = await start()
+    const there = await stream(world)
+    const token = await world.token({ addr: '127.64.0.4' })
+    let attaches = 0
+    for (let i = 0; i < 200; i++) {
+      const link = await world.hello({ token, incarnation: 'cccccccccccccccc', counter: i + 1 })
+      await link.until(() => link.isClosed || link.frames.length > 0)
+      if (link.frames.some(({ type }) => type === FrameType.welcome)) attaches += 1
+      else expect(await link.closeReason()).toBe('overloaded')
+    }
+    expect(attaches).toBeGreaterThanOrEqual(100)
+    expect(attaches).toBeLessThan(200)
+    await attached(world, '127.64.0.5')
+    await stillFlows(there)
+  })
+
   it('that retires by the thousand is slowed down before the relay is, and a full relay says no more than that', async () => {
     const world = await start({ maxLinks: 3 })
     const there = await stream(world)
@@ -469,6 +486,21 @@ describe('without a token', () => {
     expect(JSON.stringify(world.log)).not.toContain(bad.slice(0, 40))
   })
 
+  it('nobody learns which keys there are: an unknown one is refused in the same words', async () => {
+    const world = await start()
+    const [header = '', ...rest] = (await world.token()).split('.')
+    const { kid, ...others } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { kid: string }
+    const told = async (name: string): Promise<string> => {
+      const forged = Buffer.from(JSON.stringify({ ...others, kid: name })).toString('base64url')
+      const link = await world.hello({ token: [forged, rest[0], 'A'.repeat(43)].join('.') })
+      await link.until(() => link.isClosed)
+      return link.frames.map(({ payload }) => payload.toString()).join()
+    }
+    expect(await told(kid)).toMatch(/bad-signature/)
+    expect(await told('team-b-2026')).toBe(await told(kid))
+    expect(JSON.stringify(world.log)).toContain('unknown-key')
+  })
+
   it('compressed bombs over WebSocket are closed unread, and an honest endpoint attaches beside them', async () => {
     const world = await start()
     const bombs = await sockets(world.port, 100)
@@ -482,6 +514,19 @@ describe('without a token', () => {
     // Whoever has to wait for the crowd waits for its handshakes, 5 s.
     expect(await attachMs(world)).toBeLessThan(4_500)
     await Promise.all(allClosed)
+  })
+
+  it('a message of hundreds of parts over WebSocket ends it, before each part has pinned a read', async () => {
+    const world = await start()
+    const [socket] = await sockets(world.port, 1)
+    if (socket === undefined) throw new Error('no socket')
+    const ended = closed(socket)
+    const began = performance.now()
+    const masked = (first: number): Buffer => Buffer.from([first, 0x81, 0, 0, 0, 0, 7])
+    const parts = [masked(0x02), ...Array.from({ length: 200 }, () => masked(0x00))]
+    socket.once('data', () => socket.write(Buffer.concat(parts))).write(upgrade(world.port))
+    await ended
+    expect(performance.now() - began).toBeLessThan(3_000) // 5 s is the handshake's time
   })
 
   it('slow and huge headers hold nobody up', async () => {

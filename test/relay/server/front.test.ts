@@ -35,6 +35,20 @@ function closed(socket: net.Socket): Promise<void> {
   })
 }
 
+/** Says the rest once the first was answered. All that came until the connection was over. */
+async function goOn(port: number, first: string, rest: string | Buffer): Promise<string> {
+  const socket = net.connect(port, '127.0.0.1')
+  socket.on('error', () => {}) // a reset is an end as well
+  socket.write(first)
+  let heard = ''
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    if (heard === '') socket.write(rest)
+    heard += text
+  })
+  await closed(socket)
+  return heard
+}
+
 /** Connects, writes, and settles with what came back once the server closed. */
 async function say(port: number, ...parts: (string | Buffer)[]): Promise<string> {
   const socket = net.connect(port, '127.0.0.1')
@@ -117,6 +131,17 @@ describe('one port for everything', () => {
     expect(await say(port, one.repeat(2_000))).toBe('')
     expect(metrics.sniffFailures.http).toBe(1)
     expect(metrics.httpRequests.ok).toBe(1)
+  })
+
+  it.each([
+    ['expects something', 'GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: y\r\n\r\n'],
+    ['expects to go on', 'GET /healthz HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n'],
+    ['names no host', 'GET /healthz HTTP/1.1\r\n\r\n'],
+    ['upgrades', 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: y\r\n\r\n'],
+  ])('answers one request a connection, also when each %s and comes behind an answer', async (_what, one) => {
+    const { port } = await start()
+    const answers = await goOn(port, one, one.repeat(300))
+    expect(answers.match(/HTTP\/1\.1 /g)?.length).toBe(1)
   })
 
   it('closes garbage, TLS without a certificate and connections that say nothing, each counted', async () => {

@@ -178,3 +178,23 @@ describe('retirements', () => {
     await expect(directory.claim(key, claim, 1_000)).rejects.toMatchObject({ code: 'retired' })
   })
 })
+
+describe('retirements that the directory does not have', () => {
+  it('are told once it is back, and by nobody while it is away, however many', async () => {
+    const { directory, retirements, leases } = start()
+    let told = 0
+    let isReachable = false
+    Object.defineProperty(directory, 'isReachable', { get: () => isReachable })
+    directory.retire = async () => {
+      told += 1
+    }
+    for (let number = 0; number < 8_192; number++) {
+      retirements.note('x', `127.64.${number >> 8}.${number & 255}`, 1, 'driver')
+      leases.tellRetired()
+    }
+    expect(told).toBe(0)
+    isReachable = true
+    leases.returned()
+    expect(told).toBe(8_192)
+  })
+})

@@ -6,10 +6,12 @@ import type { RelayError } from '../../../relay/wire/errors.ts'
 
 const MIB = 1024 * 1024
 
-/** Links with so much queued; a real one takes sockets that do not drain. */
+/** Links with so much queued, each of the application before the dot; real ones take sockets that do not drain. */
 function relayWith(queuedMib: Record<string, number>, limits: Partial<typeof defaultRelayLimits> = {}) {
   const closed: Record<string, RelayError> = {}
   const links = Object.entries(queuedMib).map(([name, mib]) => ({
+    isUp: true,
+    who: { app: name.split('.')[0] },
     pipe: { queuedBytes: mib * MIB },
     close: (error: RelayError) => {
       closed[name] = error
@@ -36,5 +38,12 @@ describe('what waits for slow links', () => {
     expect(Object.keys(closed).sort()).toEqual(['b', 'c'])
     expect(closed.b?.message).not.toMatch(/\d/)
     expect(closed.b?.cause).toMatchObject({ message: expect.stringContaining('--relay-queue') })
+  })
+
+  it('beyond the relay’s limit ends links of the application that has most, not the fullest of another', () => {
+    const many = Object.fromEntries(Array.from({ length: 18 }, (_, at) => [`mallory.${at}`, 30 + at]))
+    const closed = relayWith({ ...many, 'bob.1': 60, 'carol.1': 5 }, { relayQueueBytes: 600 * MIB })
+    // 697 of hers and 65 of others: her four fullest links are 182.
+    expect(Object.keys(closed).sort()).toEqual(['mallory.14', 'mallory.15', 'mallory.16', 'mallory.17'])
   })
 })
