@@ -61,7 +61,8 @@ export class Opener {
         id: stream.id,
         generation: stream.generation,
         ...stream.receive.restate(),
-        port: stream.peerIncarnation === '' ? stream.port : 0,
+        // One that was reset meanwhile is to be ended there, not opened: that program would see a stream for nothing.
+        port: stream.peerIncarnation === '' && stream.state.is === 'pending' ? stream.port : 0,
       }
     })
     this.resumes += entries.length

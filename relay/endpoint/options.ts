@@ -35,7 +35,12 @@ const urgentDefaults: Partial<EndpointLimits> = {
   maxWindowBytes: MiB,
 }
 
-/** Fills in what is missing. Throws RangeError naming the limit that is out of its bounds. */
+/**
+ * Fills in what is missing. Throws RangeError naming the limit that is out of its bounds.
+ *
+ * An opener repeats an OPEN that was not answered until `openTimeoutMs`, and what it said last may be a silence on its
+ * way: acceptors must remember what has ended for as long, or they would take it for a new stream.
+ */
 export function endpointLimits(
   trafficClass: TrafficClass,
   overrides: Partial<EndpointLimits> = {},
@@ -47,6 +52,14 @@ export function endpointLimits(
     if (!(value >= least && value <= most))
       throw new RangeError(`${name} is ${value}, must be ${least} to ${most}`)
     limits[name] = value
+  }
+  const least = (limits.openTimeoutMs ?? 0) + (limits.silenceMs ?? 0)
+  if ((limits.tombstoneMs ?? 0) < least) {
+    if (overrides.tombstoneMs !== undefined)
+      throw new RangeError(
+        `tombstoneMs is ${limits.tombstoneMs}, must be ${least} at least: openTimeoutMs and silenceMs together`,
+      )
+    limits.tombstoneMs = least
   }
   return limits as unknown as EndpointLimits
 }

@@ -131,7 +131,7 @@ export interface EndpointLimits {
   readonly noRelayMs: number
   /** An accepted stream without a route waits this long for its opener, ms. Default 60,000. */
   readonly orphanMs: number
-  /** An ended stream is remembered this long, ms. Default 60,000. */
+  /** An ended stream is remembered this long, ms. Default 60,000; at least `openTimeoutMs` and `silenceMs` together. */
   readonly tombstoneMs: number
   /** From dial to OPENED, ms. Default 30,000. */
   readonly openTimeoutMs: number

@@ -1,7 +1,14 @@
 /** Single faults, each with a name; the random schedules next door mix them. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { EndpointLimits } from '../../relay/endpoint/index.ts'
-import { encodeControl, FrameType, type FrameTypeName } from '../../relay/wire/index.ts'
+import { Stream } from '../../relay/endpoint/stream.ts'
+import {
+  encodeControl,
+  FrameDecoder,
+  type FrameHandler,
+  FrameType,
+  type FrameTypeName,
+} from '../../relay/wire/index.ts'
 import { RawLink } from './raw-link.ts'
 import { regressions } from './regressions.ts'
 import { runPlan } from './run-plan.ts'
@@ -63,6 +70,43 @@ function loseNext(who: SimEndpoint, type: FrameTypeName): { wasLost: boolean } {
     })
   }
   return seen
+}
+
+interface SeenFrame {
+  readonly by: 'bob' | 'relay'
+  readonly type: number
+  readonly label: number
+  readonly bytes: number
+}
+
+/** The frames that bob and his relay send each other from now on, in the order in which they are sent. */
+function watchFrames(bob: SimEndpoint): readonly SeenFrame[] {
+  const seen: SeenFrame[] = []
+  for (const { near, far } of bob.connections) {
+    for (const [by, pipe] of [
+      ['bob', near],
+      ['relay', far],
+    ] as const) {
+      const decoder = new FrameDecoder<undefined>()
+      decoder.allowAll()
+      const note = (type: number, label: number, bytes: number) => void seen.push({ by, type, label, bytes })
+      const handler: FrameHandler<undefined> = {
+        handleData: (label, _offset, _bytes, start, end) => note(FrameType.data, label, end - start),
+        handleSignal: (type, label) => note(type, label, 0),
+        handleControl: (type, label, _offset, { length }) => note(type, label, length),
+      }
+      const write = pipe.write.bind(pipe)
+      vi.spyOn(pipe, 'write').mockImplementation((bytes, slab) => {
+        decoder.push(Buffer.from(bytes), 0, bytes.length, undefined, handler)
+        write(bytes, slab)
+      })
+    }
+  }
+  return seen
+}
+
+function dataBytes(frames: readonly SeenFrame[]): number {
+  return frames.filter(({ type }) => type === FrameType.data).reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
 describe('a frame that is lost with its link', () => {
@@ -163,7 +207,10 @@ describe('a stream', () => {
     const alice = world.endpoint({ address: '127.64.0.1', relays: ['relay-a'], limits: small })
     const bob = world.endpoint({ address: '127.64.0.2', relays: ['relay-b'], limits: small })
     await world.pass(200)
-    const talk = world.talk(alice, bob.address, { ...chatty, pauseMs: 10 }, chatty)
+    const seen = watchFrames(bob)
+    const handed = vi.spyOn(Stream.prototype, 'handleData')
+    onTestFinished(() => handed.mockRestore())
+    const talk = world.talk(alice, bob.address, { ...chatty, writes: 300_000, pauseMs: 10 }, chatty)
     await world.pass(60)
     const visit = alice.connections.find(({ relay }) => relay.url === 'relay-b')
     // What alice sends takes its time; she loses the link and resumes, and then it arrives.
@@ -173,6 +220,20 @@ describe('a stream', () => {
     await world.pass(20_000)
     expect(visit).toBeDefined()
     expect(alice.endpoint.figures().resumes).toBeGreaterThan(1) // by MOVED, and after the loss
+    // The first RESUMED is the answer to the OPEN that was MOVED.
+    const resumedAt = seen.findLastIndex(({ by, type }) => by === 'bob' && type === FrameType.resumed)
+    const retired = seen.find(({ type }) => type === FrameType.data)?.label
+    const late = seen.slice(resumedAt).filter(({ label }) => label === retired)
+    expect(resumedAt).toBeGreaterThan(0)
+    expect(dataBytes(late)).toBeGreaterThan(1_000)
+    // Bob's stream was handed what came on its routes of the time, and answers nothing that came too late.
+    const atBob = handed.mock.calls.filter((_, index) => !(handed.mock.contexts[index] as Stream).isOpener)
+    const handedBytes = atBob.reduce((sum, [, , start, end]) => sum + end - start, 0)
+    expect(handedBytes).toBe(dataBytes(seen.filter(({ by }) => by === 'relay')) - dataBytes(late))
+    expect(late.filter(({ by }) => by === 'bob')).toEqual([])
+    // The stream lived on while they came.
+    const lastLate = seen.findLastIndex(({ label }) => label === retired)
+    expect(dataBytes(seen.slice(lastLate))).toBeGreaterThan(100_000)
     expectComplete(world, talk)
     expectEmpty({ world, alice, bob })
   })

@@ -359,4 +359,61 @@ export const regressions: readonly (readonly [story: string, plan: Plan])[] = [
       ],
     },
   ],
+  [
+    'an opener that stood still for longer than an acceptor remembers gives its stream up, and is not accepted again',
+    {
+      ...plain,
+      latencyMs: 20,
+      readBytes: 8_192,
+      relays: 2,
+      directoryLatencyMs: 0,
+      steps: [
+        {
+          afterMs: 171,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 0,
+            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0, keepsOpen: false },
+            accepts: { writes: 0, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0, keepsOpen: false },
+            isRefused: false,
+          },
+        },
+        {
+          afterMs: 5,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 1,
+            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0, keepsOpen: false },
+            accepts: {
+              writes: 2,
+              pieceBytes: 10000,
+              pauseMs: 0,
+              readDelayMs: 0,
+              acceptsAfterMs: 700,
+              keepsOpen: false,
+            },
+            isRefused: false,
+          },
+        },
+        { afterMs: 201, step: { is: 'half-open', who: 0, knows: 'relay', laterMs: 100000 } },
+        { afterMs: 2, step: { is: 'drain-relay', relay: 1, downMs: 0 } },
+        { afterMs: 18, step: { is: 'drain-relay', relay: 1, downMs: 0 } },
+        {
+          afterMs: 13,
+          step: {
+            is: 'talk',
+            from: 0,
+            to: 0,
+            opens: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0, keepsOpen: false },
+            accepts: { writes: 2, pieceBytes: 10000, pauseMs: 0, readDelayMs: 0, keepsOpen: false },
+            isRefused: false,
+          },
+        },
+        { afterMs: 7, step: { is: 'retire', by: 0, who: 0 } },
+        { afterMs: 7, step: { is: 'stop', who: 0, ms: 8735 } },
+      ],
+    },
+  ],
 ]

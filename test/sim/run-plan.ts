@@ -22,7 +22,7 @@ const endpointLimits = {
   noRelayMs: 6_000,
   orphanMs: 8_000,
   tombstoneMs: 8_000,
-  openTimeoutMs: 20_000,
+  openTimeoutMs: 7_000,
   handshakeMs: 500,
   goodbyeMs: 1_000,
   minBackoffMs: 5,
