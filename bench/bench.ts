@@ -61,7 +61,7 @@ export interface Bench {
   judge(rows: Rows): readonly Verdict[]
   /** Part of `--quick`. */
   readonly isQuick?: boolean
-  /** Runs that are asked for instead of the command line's, for benches of minutes. */
+  /** Runs at least, whatever the command line says: goals that compare pair by pair need some. Not when it is quick. */
   readonly runs?: number
 }
 
@@ -84,72 +84,14 @@ export class Rows {
   median(name: string, key: string): number | undefined {
     return this.row(name)?.figures[key]?.median
   }
+  /** For the verdict that compares with it: that there is no figure, and why where that is known. */
+  whyNone(name: string): string {
+    const why = this.all.find((one) => one.name === name)?.empty
+    return `no figure of ${name}${why === undefined ? '' : ` (${why})`}`
+  }
 }
 
 /** `1 run`, `5 runs`. */
 export function countOf(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
-}
-
-const short = (value: number): string => String(Number(value.toPrecision(3)))
-
-/** Ours divided by a rival's is at most, or at least, `limit`. */
-export function ratioGoal(
-  rows: Rows,
-  goal: { says: string; key: string; ours?: string; rival: string; rivalKey?: string } & (
-    | { atMost: number }
-    | { atLeast: number }
-  ),
-): Verdict {
-  const mine = rows.median(goal.ours ?? 'ours', goal.key)
-  const theirs = rows.median(goal.rival, goal.rivalKey ?? goal.key)
-  if (mine === undefined || theirs === undefined) {
-    return {
-      goal: goal.says,
-      is: 'unknown',
-      says: `no figure of ${mine === undefined ? 'ours' : goal.rival}`,
-    }
-  }
-  const ratio = mine / theirs
-  const isMet = 'atMost' in goal ? ratio <= goal.atMost : ratio >= goal.atLeast
-  return {
-    goal: goal.says,
-    is: isMet ? 'met' : 'missed',
-    says: `${short(ratio)} × ${goal.rival} (${short(mine)} to ${short(theirs)})`,
-  }
-}
-
-/** Our own figure is at most, or at least, `limit`: the median. */
-export function limitGoal(
-  rows: Rows,
-  goal: { says: string; key: string; ours?: string } & ({ atMost: number } | { atLeast: number }),
-): Verdict {
-  const mine = rows.median(goal.ours ?? 'ours', goal.key)
-  if (mine === undefined) return { goal: goal.says, is: 'unknown', says: 'no figure of ours' }
-  const isMet = 'atMost' in goal ? mine <= goal.atMost : mine >= goal.atLeast
-  return { goal: goal.says, is: isMet ? 'met' : 'missed', says: short(mine) }
-}
-
-/** A bound that no run may break: "no …", and what credit promises. The worst run is judged. */
-export function boundGoal(
-  rows: Rows,
-  goal: { says: string; key: string; ours?: string; atMost: number },
-): Verdict {
-  const figure = rows.row(goal.ours ?? 'ours')?.figures[goal.key]
-  if (figure === undefined) return { goal: goal.says, is: 'unknown', says: 'no figure of ours' }
-  return {
-    goal: goal.says,
-    is: figure.max <= goal.atMost ? 'met' : 'missed',
-    says: `${short(figure.max)} in the worst of ${countOf(figure.runs, 'run')}`,
-  }
-}
-
-/** A goal that is to be reported, not reached. */
-export function reportGoal(rows: Rows, goal: { says: string; key: string; ours?: string }): Verdict {
-  const mine = rows.median(goal.ours ?? 'ours', goal.key)
-  return {
-    goal: goal.says,
-    is: mine === undefined ? 'unknown' : 'report',
-    says: mine === undefined ? 'no figure' : short(mine),
-  }
 }

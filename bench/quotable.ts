@@ -1,10 +1,13 @@
 /** Whether a result may be quoted, and why not. Pure. */
-import type { Row } from './bench.ts'
+import type { Row, Verdict } from './bench.ts'
 import { type BenchOptions, QUOTABLE } from './options.ts'
 
 type Asked = Pick<BenchOptions, 'isQuick' | 'against' | 'only' | 'seconds' | 'noiseCores'>
 
-/** Empty: it may. `lacks`: figures that could not be made, for a program is not there. */
+/**
+ * Empty: it may. `lacks`: what this run could not make: figures for which a program is not there, verdicts that the
+ * kept result has.
+ */
 export function whyUnquotable(
   asked: Asked,
   runs: number,
@@ -22,4 +25,15 @@ export function whyUnquotable(
     ...(hasOurs ? [] : ['nothing of ours was measured']),
     ...lacks,
   ]
+}
+
+/**
+ * Goals of which nothing is known now, and something in the kept result: a rival has died or is absent, and the kept
+ * one shall not give way to that. `kept`: its figures judged by the goals of today. Pure.
+ */
+export function lostVerdicts(now: readonly Verdict[], kept: readonly Verdict[]): readonly string[] {
+  const known = new Set(kept.filter(({ is }) => is !== 'unknown').map(({ goal }) => goal))
+  return now
+    .filter(({ goal, is }) => is === 'unknown' && known.has(goal))
+    .map(({ goal, says }) => `${goal}: ${says}, and the kept result has it`)
 }

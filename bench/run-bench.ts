@@ -8,7 +8,7 @@ import type { Sample } from './measure/sample.ts'
 import { takeTurns } from './measure/turns.ts'
 import { readVersions } from './measure/versions.ts'
 import type { BenchOptions } from './options.ts'
-import { whyUnquotable } from './quotable.ts'
+import { lostVerdicts, whyUnquotable } from './quotable.ts'
 import { type BenchResult, windowOf } from './result.ts'
 import { findProgram, missingPrograms, root } from './testbed/programs.ts'
 import { Testbed } from './testbed/testbed.ts'
@@ -19,9 +19,11 @@ const WARMUP_S = 0.5
 
 type Tell = (line: string) => void
 
+/** `kept`: the quotable result that this one would replace. */
 export async function runBench(
   { bench, contestants }: Chosen,
   options: BenchOptions,
+  kept: Pick<BenchResult, 'rows'> | undefined,
   tell: Tell,
 ): Promise<BenchResult> {
   tell(`\n${bench.name}: ${bench.question}`)
@@ -29,7 +31,7 @@ export async function runBench(
     findProgram(program) === undefined ? [`${program} is not installed: no ${what}`] : [],
   )
   for (const one of lacks) tell(`  ${one}`)
-  const runs = options.isQuick ? options.runs : (bench.runs ?? options.runs)
+  const runs = options.isQuick ? options.runs : Math.max(bench.runs ?? 1, options.runs)
   const rows = await takeTurns(
     { contestants },
     {
@@ -45,7 +47,9 @@ export async function runBench(
   const measured = contestants.filter(({ name }) =>
     rows.some((row) => row.name === name && row.empty === undefined),
   )
-  const unquotable = whyUnquotable(options, runs, rows, lacks)
+  const verdicts = bench.judge(new Rows(rows))
+  const lost = kept === undefined ? [] : lostVerdicts(verdicts, bench.judge(new Rows(kept.rows)))
+  const unquotable = whyUnquotable(options, runs, rows, [...lacks, ...lost])
   return {
     bench: bench.name,
     question: bench.question,
@@ -53,7 +57,7 @@ export async function runBench(
     columns: bench.columns,
     plot: bench.plot ?? (bench.columns[0]?.key as string),
     rows,
-    verdicts: bench.judge(new Rows(rows)),
+    verdicts,
     machine: describeMachine(),
     versions: await readVersions(bench, measured),
     commit: readCommit(root),

@@ -7,7 +7,7 @@ import { checkout } from './against.ts'
 import { needsOf } from './bench.ts'
 import { benches } from './benches/index.ts'
 import { choose } from './choose.ts'
-import { describeMachine } from './measure/machine.ts'
+import { describeMachine, machineInWords } from './measure/machine.ts'
 import { BenchUsageError, parseOptions, usage } from './options.ts'
 import { profile, profiled } from './profile.ts'
 import { print } from './report/print.ts'
@@ -41,7 +41,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   if (options.report !== undefined) return await reportOnly(options.report)
   const machine = describeMachine()
-  loadResults(resultsFolder, machine.id) // what lies there wrongly is told now, not after an hour
+  const { results: kept } = loadResults(resultsFolder, machine.id) // what lies there wrongly is told now
   const other = options.against === undefined ? undefined : checkout(options.against)
   const chosen = choose(benches, options, other)
   const missing = missingPrograms(
@@ -62,12 +62,11 @@ async function main(args: readonly string[]): Promise<number> {
     }
     return 0
   }
-  say(
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${process.versions.node}`,
-  )
+  say(`${machineInWords(machine)}, Node ${process.versions.node}`)
   let [measured, quotable] = [0, 0]
   for (const one of chosen) {
-    const result = await runBench(one, options, tell)
+    const before = kept.find(({ bench }) => bench === one.bench.name)
+    const result = await runBench(one, options, before, tell)
     say(print(result, options.against))
     if (!hasFigures(result)) {
       tell(`${result.bench}: nothing was measured, so nothing is kept`)

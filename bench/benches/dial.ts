@@ -7,8 +7,9 @@
  * Answer: p50 and p99, µs; p50 over the round trip, ms.
  * Fails when p50 is not below rathole's, or p99 is over 2 ms.
  */
-import { type Bench, limitGoal, ratioGoal } from '../bench.ts'
+import type { Bench } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
+import { limitGoal, ratioGoal } from '../goals.ts'
 import { NOISE, noiseOf } from '../measure/sample.ts'
 import { LONG_WARMUP_S, runLoad, runLoadOver } from '../testbed/load.ts'
 import { findProgram, TOXIPROXY } from '../testbed/programs.ts'

@@ -5,8 +5,9 @@
  * Answer: requests a second; p50 and p99, ms (autocannon counts in whole ms). To be reported.
  * Fails when a request of any run fails.
  */
-import { type Bench, boundGoal, reportGoal } from '../bench.ts'
+import type { Bench } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
+import { boundGoal, reportGoal } from '../goals.ts'
 import { runAutocannon } from '../testbed/autocannon.ts'
 import { p50Ms, p99Ms } from './columns.ts'
 

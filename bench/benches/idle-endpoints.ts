@@ -7,8 +7,9 @@
  * Fails above 16 KiB an endpoint.
  */
 import { setTimeout as wait } from 'node:timers/promises'
-import { type Bench, limitGoal, reportGoal } from '../bench.ts'
+import type { Bench } from '../bench.ts'
 import { contestants, startWorld } from '../contestants/index.ts'
+import { limitGoal, reportGoal } from '../goals.ts'
 import { descriptorLimit } from '../measure/machine.ts'
 import { sampleOf } from '../measure/sample.ts'
 

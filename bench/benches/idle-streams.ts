@@ -6,8 +6,9 @@
  * Answer: KiB a stream at the relay and at each endpoint.
  * Fails above 8 KiB at relay or endpoint.
  */
-import { type Bench, limitGoal } from '../bench.ts'
+import type { Bench } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
+import { limitGoal } from '../goals.ts'
 import { runLoad } from '../testbed/load.ts'
 
 /** Of silence, s. */

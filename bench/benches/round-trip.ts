@@ -7,8 +7,9 @@
  * Answer: MiB/s.
  * Fails below 0.9 of our own run at 0 ms, or with one stream below 0.8 × rathole.
  */
-import { type Bench, limitGoal, ratioGoal } from '../bench.ts'
+import type { Bench } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
+import { limitGoal, ratioGoal } from '../goals.ts'
 import { NOISE, noiseOf, type Sample } from '../measure/sample.ts'
 import { runLoadOver } from '../testbed/load.ts'
 import { TOXIPROXY } from '../testbed/programs.ts'

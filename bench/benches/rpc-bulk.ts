@@ -6,8 +6,9 @@
  * Answer: p50, p99 and the longest, ms; what the bulk streams moved meanwhile.
  * Fails when p50 is over 1 ms or p99 over 0.5 × HAProxy's; with a relay process a class, and with one for both.
  */
-import { type Bench, limitGoal, ratioGoal } from '../bench.ts'
+import type { Bench } from '../bench.ts'
 import { contestants } from '../contestants/index.ts'
+import { limitGoal, ratioGoal } from '../goals.ts'
 import { runLoad } from '../testbed/load.ts'
 import { throughput } from './columns.ts'
 

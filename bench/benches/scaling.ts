@@ -5,19 +5,21 @@
  * is what each of the two has: what they cost more than 10 is not the second relay's doing.
  * Rivals: none.
  * Answer: relay CPU-s a GiB and reads a MiB, each way.
- * Fails when one differs from the first of its run by more than 15 %, in the median of the runs.
+ * Fails when one differs from the first of its run by more than 15 %, in the median of at least 10 pairs, or when
+ * the quartiles of the pairs lie over 10 % apart.
  */
-
 import type { Bench, Rows, Verdict } from '../bench.ts'
 import type { Contestant } from '../contestants/contestant.ts'
 import { contestants, startWorld } from '../contestants/index.ts'
 import { NOISE, noiseOf, type Sample } from '../measure/sample.ts'
 import { LONG_WARMUP_S, runLoad } from '../testbed/load.ts'
 import type { Testbed } from '../testbed/testbed.ts'
-import { pairedRuns } from './paired-runs.ts'
+import { pairedGoal } from './paired-runs.ts'
 
 const ACTIVE = 10
 const IDLE = 990
+/** Of one run each: windows differ by a fifth from run to run, and five pairs resolve nothing. */
+const PAIRS = 10
 
 const column = (key: string, head: string) => ({ key, head, digits: 3, better: 'less' }) as const
 const reads = (key: string, head: string) =>
@@ -38,6 +40,7 @@ export const scaling: Bench = {
     reads('two', '2 relays: reads/MiB'),
     reads('five', '5: reads/MiB'),
   ],
+  runs: PAIRS,
   window: (seconds) => `four windows of ${seconds} s each, after ${LONG_WARMUP_S} s`,
   async measure(contestant, bed, { seconds }) {
     const each = {
@@ -60,10 +63,14 @@ export const scaling: Bench = {
 }
 
 /** Paired: all three are of one run, so that what drifts from run to run falls out. */
-function flat(rows: Rows, key: string, goal: string): Verdict {
-  const pairs = pairedRuns(rows, { row: 'ours', key }, { row: 'ours', key: 'ten' })
-  if (pairs === undefined) return { goal, is: 'unknown', says: 'no figure of ours' }
-  return { goal, is: Math.abs(pairs.ratio.median - 1) <= 0.15 ? 'met' : 'missed', says: pairs.says }
+function flat(rows: Rows, key: string, says: string): Verdict {
+  return pairedGoal(rows, {
+    says,
+    above: { row: 'ours', key },
+    below: { row: 'ours', key: 'ten' },
+    leastPairs: PAIRS,
+    isMet: (median) => Math.abs(median - 1) <= 0.15,
+  })
 }
 
 async function run(

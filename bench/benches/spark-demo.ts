@@ -17,7 +17,7 @@ import { relayed, shared, startDriver } from '../contestants/spark.ts'
 import { NOISE, noiseOf, type Sample, sampleOf } from '../measure/sample.ts'
 import { DiedError, type Testbed } from '../testbed/testbed.ts'
 import { seconds } from './columns.ts'
-import { pairedRuns } from './paired-runs.ts'
+import { reportPairs } from './paired-runs.ts'
 
 const [ours, theirs] = [relayed(true), shared(true)]
 
@@ -58,8 +58,9 @@ async function runDemo(contestant: Contestant, bed: Testbed): Promise<Sample> {
 }
 
 function judgeWall(rows: Rows): Verdict {
-  const goal = 'wall against the same executors without relay (median of pairs)'
-  const wall = pairedRuns(rows, { row: ours.name, key: 'wallS' }, { row: theirs.name, key: 'wallS' })
-  if (wall === undefined) return { goal, is: 'unknown', says: 'no pairs' }
-  return { goal, is: 'report', says: wall.says }
+  return reportPairs(rows, {
+    says: 'wall against the same executors without relay (median of pairs)',
+    above: { row: ours.name, key: 'wallS' },
+    below: { row: theirs.name, key: 'wallS' },
+  })
 }

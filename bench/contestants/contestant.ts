@@ -25,8 +25,10 @@ export interface OursOptions {
   readonly needs?: readonly string[]
   /** Two relay processes, one a class, with their directory in Redis: as `relay --classes` has it. */
   readonly hasClassesApart?: boolean
-  /** Endpoints run as a bundle, as in a function. */
-  readonly isBundled?: boolean
+  /** Relay and endpoints run as they are shipped, built: a checkout's Node holds a TypeScript compiler too. */
+  readonly isBuilt?: boolean
+  /** Endpoints mask WebSocket messages with zeros, without TLS too. */
+  readonly hasZeroMasks?: boolean
 }
 
 export interface SparkWorld {

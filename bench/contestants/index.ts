@@ -14,6 +14,12 @@ export const oursTls = ours({
   needs: ['openssl'],
 })
 export const oursWs = ours({ name: 'ours-ws', note: 'WebSocket links, real masks', scheme: 'ws' })
+export const oursWsZero = ours({
+  name: 'ours-ws-zero',
+  note: 'WebSocket links, plain, zero masks: in the bench only',
+  scheme: 'ws',
+  hasZeroMasks: true,
+})
 export const oursWss = ours({
   name: 'ours-wss',
   note: 'WebSocket links inside TLS, zero masks',
@@ -34,6 +40,7 @@ const all: readonly Contestant[] = [
   oursUnix,
   oursTls,
   oursWs,
+  oursWsZero,
   oursWss,
   ...rivals.map((rival) => ({ ...rival, isOurs: false })),
 ]

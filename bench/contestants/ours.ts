@@ -3,20 +3,20 @@
  * their own. What the load dials at the sender's port is tunnelled to the receiver, which
  * delivers to the sink.
  */
-import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { expiryIn, KeyRing, parseKeys, signToken } from '../../relay/token/index.ts'
-import { bundledEndpoint } from '../ours/bundle.ts'
+import { builtEndpoint, builtProgram } from '../ours/built.ts'
 import type { EndpointPlan } from '../ours/plan.ts'
+import { announced } from '../testbed/announced.ts'
 import { root } from '../testbed/programs.ts'
-import { DiedError, type Role, type Testbed } from '../testbed/testbed.ts'
+import type { Role, Testbed } from '../testbed/testbed.ts'
 import type { Contestant, OursOptions } from './contestant.ts'
 import { selfSigned } from './rivals.ts'
 
 /** The application of all endpoints of a bench. */
-const APP = 'bench'
+export const APP = 'bench'
+const zeroMasks = join(import.meta.dirname, '../ours/zero-masks.ts')
 
 export function ours(options: OursOptions): Contestant {
   return {
@@ -58,8 +58,15 @@ export interface EndpointWish {
 }
 
 export interface World {
-  /** Starts a process with these endpoints; resolves when they are attached, with the ms since the process began. */
-  endpoint(role: Role, wishes: readonly EndpointWish[]): Promise<number>
+  /** URLs of its relays, without the bench's round trip. */
+  readonly relays: readonly string[]
+  /** For the endpoint of that index. */
+  token(index: number): Promise<string>
+  /**
+   * Starts a process with these endpoints; resolves when they are attached, with the ms since the process began.
+   * `heard`: called for each message of a control stream that somebody opens to one of them.
+   */
+  endpoint(role: Role, wishes: readonly EndpointWish[], heard?: (message: unknown) => void): Promise<number>
 }
 
 export function virtual(index: number): string {
@@ -81,9 +88,10 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
   const startRelay = async (more: readonly (string | number)[], socket: string): Promise<string> => {
     const listen = scheme === 'unix' ? `unix:${bed.dir}/${socket}` : '127.0.0.1:0'
     const words = ['relay', '--announce', '--lifeline', '--listen', listen, ...args, ...more]
-    const main = [...bed.nodeFlags('relay'), join(at, 'cli/main.ts'), ...words]
+    const program = options.isBuilt ? await builtProgram(at) : join(at, 'cli/main.ts')
+    const main = [...bed.nodeFlags('relay'), program, ...words]
     const relay = bed.start('relay', process.execPath, main, { stdio: 'pipes', env })
-    const { listening } = await announcement<{ listening: string[] }>(bed, relay)
+    const { listening } = JSON.parse(await announced(bed, relay)) as { listening: string[] }
     return listening[0] as string
   }
   const bound: string[] = []
@@ -114,21 +122,23 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
       }),
     )
 
+  // Signed here: an endpoint that signs nothing holds no code for it.
+  const token = (index: number): Promise<string> => {
+    const exp = expiryIn(3_600_000)
+    return signToken(key, { app: APP, addr: virtual(index), gen: 1, role: 'executor', exp })
+  }
   return {
-    async endpoint(role, wishes) {
-      // Signed here: an endpoint that signs nothing holds no code for it.
-      const exp = expiryIn(3_600_000)
-      const tokens = await Promise.all(
-        wishes.map(({ index }) =>
-          signToken(key, { app: APP, addr: virtual(index), gen: 1, role: 'executor', exp }),
-        ),
-      )
+    relays: await urlsOf(false),
+    token,
+    async endpoint(role, wishes, heard) {
+      const tokens = await Promise.all(wishes.map(({ index }) => token(index)))
       plans += 1
       const plan: EndpointPlan = {
         root: at,
         app: APP,
         tokensFile: bed.file(`tokens-${plans}.json`, JSON.stringify(tokens)),
         tlsCaFile: tls?.cert,
+        tellsControl: heard !== undefined,
         endpoints: await Promise.all(
           wishes.map(async (wish) => ({
             address: virtual(wish.index),
@@ -140,34 +150,16 @@ export async function startWorld(bed: Testbed, options: OursOptions): Promise<Wo
           })),
         ),
       }
-      const main = options.isBundled
-        ? await bundledEndpoint(at)
+      const main = options.isBuilt
+        ? await builtEndpoint(at)
         : join(import.meta.dirname, '../ours/endpoint-main.ts')
-      const child = bed.start(role, process.execPath, [...bed.nodeFlags(role), main, JSON.stringify(plan)], {
-        stdio: 'pipes',
-      })
-      return (await announcement<{ attachedMs: number }>(bed, child)).attachedMs
+      const flags = [...bed.nodeFlags(role), ...(options.hasZeroMasks ? ['--import', zeroMasks] : [])]
+      const words = [...flags, main, JSON.stringify(plan)]
+      const child = bed.start(role, process.execPath, words, { stdio: 'pipes' })
+      const first = await announced(bed, child, (line) => heard?.(JSON.parse(line)))
+      return (JSON.parse(first) as { attachedMs: number }).attachedMs
     },
   }
-}
-
-/** The first line that a child of ours writes. */
-function announcement<T>(bed: Testbed, child: ChildProcess): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => fail('said nothing for 30 s'), 30_000)
-    const fail = (why: string): void => {
-      clearTimeout(timer)
-      reject(new DiedError(`a process of ours ${why}${bed.lastWords()}`))
-    }
-    child.once('exit', (code, signal) => fail(`ended with ${signal ?? code}`))
-    const { stdout } = child
-    if (stdout === null) throw new Error('the child has no stdout')
-    createInterface({ input: stdout }).once('line', (line) => {
-      clearTimeout(timer)
-      child.removeAllListeners('exit')
-      resolve(JSON.parse(line) as T)
-    })
-  })
 }
 
 export const native = ours({

@@ -9,7 +9,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { findSpark } from '../../driver-agent/spark-home.ts'
-import { machineBusyS, readProcessTable } from '../measure/process-usage.ts'
+import { readMachineUsage } from '../measure/machine-usage.ts'
+import { readProcessTable } from '../measure/process-usage.ts'
 import { NOISE, type Sample } from '../measure/sample.ts'
 import { root } from '../testbed/programs.ts'
 import { DiedError, type Testbed } from '../testbed/testbed.ts'
@@ -20,6 +21,8 @@ export const EXECUTORS = 4
 const SPARK_VERSION = '4.3.0'
 /** 156 bytes each in the shuffle files: 1.1 GiB. */
 const ROWS = 7_500_000
+/** Each run asks Spark what it was. */
+const LEAST_SHUFFLED_GIB = 1
 const LIMIT_MS = 240_000
 /** What Spark and the functions get to leave in order. */
 const LEAVE_MS = 20_000
@@ -183,14 +186,18 @@ async function startStandalone(
 }
 
 async function timed(bed: Testbed): Promise<Sample> {
-  const [before, busyBefore] = [await passMark(bed, 'start'), machineBusyS()]
+  const [before, machineBefore] = [await passMark(bed, 'start'), readMachineUsage()]
   const atMs = performance.now()
-  const [after, busyAfter] = [await passMark(bed, 'end'), machineBusyS()]
+  const [after, machineAfter] = [await passMark(bed, 'end'), readMachineUsage()]
   const seconds = (performance.now() - atMs) / 1_000
+  await passMark(bed, 'shuffled')
+  const shuffledGib = shuffledGibOf(readFileSync(join(bed.dir, 'shuffled'), 'utf8'))
   const kinds = ['jvm', 'relay', 'shim', 'agent', 'other'] as const
   const cpu = Object.fromEntries(kinds.map((kind) => [kind, (after[kind] ?? 0) - (before[kind] ?? 0)]))
   const all = kinds.reduce((sum, kind) => sum + (cpu[kind] ?? 0), 0)
   const job = (cpu.jvm ?? 0) + (cpu.other ?? 0)
+  const stealCores = (machineAfter.stealS - machineBefore.stealS) / seconds
+  const othersS = Math.max(0, machineAfter.busyS - machineBefore.busyS - all)
   return {
     wallS: Number(readFileSync(join(bed.dir, 'end'), 'utf8')),
     jobCpuS: job,
@@ -199,8 +206,18 @@ async function timed(bed: Testbed): Promise<Sample> {
     agentCpuS: cpu.agent ?? 0,
     oursOfJob: ((cpu.relay ?? 0) + (cpu.shim ?? 0)) / job,
     allOfJob: ((cpu.relay ?? 0) + (cpu.shim ?? 0) + (cpu.agent ?? 0)) / job,
-    [NOISE]: Math.max(0, busyAfter - busyBefore - all) / seconds,
+    shuffledGib,
+    hrtimersGib: (machineAfter.hrtimers - machineBefore.hrtimers) / shuffledGib,
+    stealCores,
+    [NOISE]: othersS / seconds + stealCores,
   }
+}
+
+/** What the job has written of the bytes of its shuffle, GiB. Throws DiedError: it was another job than was asked for. Pure. */
+export function shuffledGibOf(text: string): number {
+  const gib = Number(text) / 2 ** 30
+  if (gib >= LEAST_SHUFFLED_GIB) return gib
+  throw new DiedError(`${gib.toFixed(3)} GiB were shuffled, not ${LEAST_SHUFFLED_GIB} or more`)
 }
 
 /** CPU seconds of everything below us by kind, at the moment at which the job has left its mark. */

@@ -2,10 +2,10 @@
  * What the kernel says of processes: CPU time and resident memory, from /proc. Linux only.
  * Used by the testbed around each measured window.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
 /** USER_HZ: what /proc counts in. 100 on every Linux that Node runs on (the kernel's ABI). */
-const TICKS_PER_SECOND = 100
+export const TICKS_PER_SECOND = 100
 const PAGE_BYTES = 4096
 
 interface ProcessRow {
@@ -18,10 +18,18 @@ interface ProcessRow {
 export interface Usage {
   readonly cpuS: number
   readonly residentBytes: number
+  /**
+   * The most that was resident since peaks were reset, or since the process began (VmHWM). Of several
+   * processes the sum of their peaks, which need not have been at one time.
+   */
+  readonly peakBytes: number
   /** Calls of read() and write() in all their forms, as the kernel counts them; 0 where it will not say. */
   readonly readCalls: number
   readonly writeCalls: number
 }
+
+/** What is known of a process beside its row in the table. */
+type Details = Pick<Usage, 'peakBytes' | 'readCalls' | 'writeCalls'>
 
 /** One line of /proc/PID/stat. Pure. The command may hold blanks and brackets, so fields count from the last `)`. */
 export function parseStat(line: string): ProcessRow {
@@ -48,49 +56,87 @@ export function readProcessTable(): Map<number, ProcessRow> {
   return table
 }
 
-function ioCalls(pid: number): Pick<Usage, 'readCalls' | 'writeCalls'> {
-  try {
-    const text = readFileSync(`/proc/${pid}/io`, 'latin1')
-    const number = (name: string): number => Number(new RegExp(`^${name}: (\\d+)`, 'm').exec(text)?.[1] ?? 0)
-    return { readCalls: number('syscr'), writeCalls: number('syscw') }
-  } catch {
-    return { readCalls: 0, writeCalls: 0 } // it has ended, or is another user's
+/** Zeros where the kernel will not say: the process has ended, or is another user's. */
+function readDetails(pid: number): Details {
+  const io = readText(`/proc/${pid}/io`)
+  const status = readText(`/proc/${pid}/status`)
+  return {
+    peakBytes: numberOf(status, 'VmHWM') * 1024,
+    readCalls: numberOf(io, 'syscr'),
+    writeCalls: numberOf(io, 'syscw'),
   }
 }
 
-/** Sum over these processes and all below them. `readCallsOf`: pure in tests. */
-export function usageOfTrees(
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+/** `NAME: 12 kB` or `NAME: 12`, in a file of such lines. */
+function numberOf(text: string, name: string): number {
+  return Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(text)?.[1] ?? 0)
+}
+
+/** Resident memory of one process without its children: now, and its peak since it was last reset. Bytes; 0: it has ended. */
+export function residentOf(pid: number): Pick<Usage, 'residentBytes' | 'peakBytes'> {
+  const status = readText(`/proc/${pid}/status`)
+  return {
+    residentBytes: numberOf(status, 'VmRSS') * 1024,
+    peakBytes: numberOf(status, 'VmHWM') * 1024,
+  }
+}
+
+/**
+ * From here on the peak of a process is the most that it has resident from now on. Where the kernel
+ * refuses, peaks are those since the process began: too high, never too low.
+ */
+export function resetPeak(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, '5') // proc(5): resets VmHWM, and touches no page
+  } catch {
+    // It has ended, or is not ours to touch.
+  }
+}
+
+/** These processes and all below them, those that there are. Pure. */
+export function pidsOfTrees(
   table: ReadonlyMap<number, ProcessRow>,
   roots: readonly number[],
-  readCallsOf: (pid: number) => Pick<Usage, 'readCalls' | 'writeCalls'> = ioCalls,
-): Usage {
+): readonly number[] {
   const children = new Map<number, number[]>()
   for (const [pid, { parent }] of table) {
     const siblings = children.get(parent)
     if (siblings === undefined) children.set(parent, [pid])
     else siblings.push(pid)
   }
-  let cpuS = 0
-  let residentBytes = 0
-  let readCalls = 0
-  let writeCalls = 0
+  const found: number[] = []
   const queue = [...roots]
   for (let pid = queue.pop(); pid !== undefined; pid = queue.pop()) {
-    const row = table.get(pid)
-    if (row === undefined) continue
-    cpuS += row.cpuS
-    residentBytes += row.residentBytes
-    const calls = readCallsOf(pid)
-    readCalls += calls.readCalls
-    writeCalls += calls.writeCalls
+    if (!table.has(pid)) continue
+    found.push(pid)
     queue.push(...(children.get(pid) ?? []))
   }
-  return { cpuS, residentBytes, readCalls, writeCalls }
+  return found
 }
 
-/** CPU seconds that all cores have been busy with since the machine began. */
-export function machineBusyS(): number {
-  const line = readFileSync('/proc/stat', 'latin1').split('\n', 1)[0] as string
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.split(/\s+/).slice(1).map(Number)
-  return (user + nice + system + irq + softirq) / TICKS_PER_SECOND
+/** Sum over these processes and all below them. Pure but for `detailsOf`. */
+export function usageOfTrees(
+  table: ReadonlyMap<number, ProcessRow>,
+  roots: readonly number[],
+  detailsOf: (pid: number) => Details = readDetails,
+): Usage {
+  const sum = { cpuS: 0, residentBytes: 0, peakBytes: 0, readCalls: 0, writeCalls: 0 }
+  for (const pid of pidsOfTrees(table, roots)) {
+    const row = table.get(pid) as ProcessRow
+    const details = detailsOf(pid)
+    sum.cpuS += row.cpuS
+    sum.residentBytes += row.residentBytes
+    sum.peakBytes += details.peakBytes
+    sum.readCalls += details.readCalls
+    sum.writeCalls += details.writeCalls
+  }
+  return sum
 }

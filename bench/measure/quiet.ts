@@ -1,5 +1,5 @@
 /** Waits for others on the machine to come to rest. Used before each run that counts. */
-import { machineBusyS } from './process-usage.ts'
+import { readMachineUsage, takenS } from './machine-usage.ts'
 
 const LOOK_MS = 300
 const LIMIT_MS = 5_000
@@ -8,8 +8,8 @@ const LIMIT_MS = 5_000
 export async function waitUntilQuiet(cores: number): Promise<void> {
   const deadline = Date.now() + LIMIT_MS
   while (Date.now() < deadline) {
-    const before = machineBusyS()
+    const before = takenS(readMachineUsage())
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
-    if ((machineBusyS() - before) / (LOOK_MS / 1_000) < cores) return
+    if ((takenS(readMachineUsage()) - before) / (LOOK_MS / 1_000) < cores) return
   }
 }

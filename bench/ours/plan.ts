@@ -7,6 +7,8 @@ export interface EndpointPlan {
   /** JSON, mode 0600: a token for each of `endpoints`. */
   readonly tokensFile: string
   readonly tlsCaFile?: string | undefined
+  /** Each message of a control stream that somebody opens becomes a line of JSON on stdout. */
+  readonly tellsControl: boolean
   readonly endpoints: readonly {
     readonly address: string
     readonly relays: readonly string[]

@@ -1,7 +1,7 @@
 /** Starts the endpoints of a plan. Shared by the program that loads our code by path and the bundled one. */
 import { readFileSync } from 'node:fs'
 import { pino } from 'pino'
-import type { Tunnel, TunnelOptions } from '../../relay/loopback/index.ts'
+import type { MessageChannel, Tunnel, TunnelOptions } from '../../relay/loopback/index.ts'
 import type { EndpointPlan } from './plan.ts'
 
 export type StartTunnel = typeof import('../../relay/loopback/index.ts').startTunnel
@@ -26,6 +26,7 @@ export async function runEndpoints(plan: EndpointPlan, startTunnel: StartTunnel)
       bulkThread: endpoint.bulkThread,
       ...(plan.tlsCaFile === undefined ? {} : { tlsCaFile: plan.tlsCaFile }),
       ...(endpoint.limits === undefined ? {} : { endpoint: endpoint.limits }),
+      ...(plan.tellsControl ? { onControl: tellControl } : {}),
       logger,
     }
     return startTunnel(options)
@@ -43,4 +44,9 @@ export async function runEndpoints(plan: EndpointPlan, startTunnel: StartTunnel)
   }
   process.stdout.write(`${JSON.stringify({ attachedMs: performance.now() })}\n`)
   await Promise.all(tunnels.map((tunnel) => tunnel.ended))
+}
+
+function tellControl(_peer: string, channel: MessageChannel): void {
+  channel.onMessage((message) => process.stdout.write(`${JSON.stringify(message)}\n`))
+  channel.onEnd(() => {}) // whoever is measured is ended by the bench
 }

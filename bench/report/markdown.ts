@@ -1,5 +1,6 @@
 /** docs/performance.md out of results: nothing in it is typed by hand. Pure. */
 import type { Verdict } from '../bench.ts'
+import { machineInWords } from '../measure/machine.ts'
 import type { BenchResult } from '../result.ts'
 import { commitOf, notesOf } from './notes.ts'
 import { markdownTable } from './table.ts'
@@ -27,7 +28,7 @@ export function markdownReport(results: readonly BenchResult[], others: readonly
   // One commit is said once, below each table; several are said beside each goal.
   const isMixed = new Set(results.map(({ commit }) => commit.hash)).size > 1
   lines.push(
-    `Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, Linux ${machine.kernel}.`,
+    `Machine: ${machineInWords(machine)}.`,
     ...(others.length === 0
       ? []
       : [`Results of other machines lie beside these and are left out: ${others.join(', ')}.`]),

@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Contestant, Entries } from '../contestants/contestant.ts'
-import { NOISE, noiseOf, type Sample, sampleOf } from '../measure/sample.ts'
+import { NOISE, noiseOf, peaksOf, type Sample, sampleOf } from '../measure/sample.ts'
 import { DiedError, type Reading, type Testbed } from './testbed.ts'
 
 export interface LoadOptions {
@@ -32,7 +32,9 @@ export const LONG_WARMUP_S = 10
 const LIMIT_MS = 120_000
 
 export async function runLoad(bed: Testbed, entries: Entries, options: LoadOptions): Promise<Sample> {
-  const load = bed.start('load', 'bench-load', argumentsOf(entries, options), { stdio: 'pipes' })
+  const load = bed.start('load', 'bench-load', [...waysOf(entries), ...argumentsOf(options)], {
+    stdio: 'pipes',
+  })
   const { stdin, stdout } = load
   if (stdin === null || stdout === null) throw new Error('the load has no pipes')
   stdin.on('error', () => {}) // it has died: told by its missing result
@@ -63,7 +65,7 @@ export async function runLoad(bed: Testbed, entries: Entries, options: LoadOptio
   // Beside the window there may be another, which it is compared with: neither may be disturbed.
   const readings = [...marks.values()]
   const parts = readings.slice(1).map((reading, at) => sampleOf({}, readings[at] as Reading, reading))
-  return { ...sampleOf(result, start, end), [NOISE]: noiseOf(...parts) }
+  return { ...sampleOf(result, start, end), ...peaksOf(readings), [NOISE]: noiseOf(...parts) }
 }
 
 /**
@@ -75,9 +77,9 @@ export function assertWhole(
   options: Pick<LoadOptions, 'streams'>,
   lastWords: () => string,
 ): void {
-  const { failed, arrived } = result
+  const { failed, arrived, servedMib } = result
   const asked = options.streams ?? 0
-  if (failed === undefined || arrived === undefined) {
+  if (failed === undefined || arrived === undefined || servedMib === undefined) {
     throw new DiedError('bench-load is older than the bench: run bench/peers/install.sh')
   }
   if (failed > 0) throw new DiedError(`${failed} streams broke in mid-run${lastWords()}`)
@@ -99,11 +101,14 @@ export async function runLoadOver(
   }
 }
 
-function argumentsOf(entries: Entries, options: LoadOptions): string[] {
-  const values: Record<string, string | number | undefined> = {
-    entry: entries.entries.join(','),
-    urgent: entries.urgent,
-    sink: `127.0.0.1:${entries.sinkPort}`,
+/** Who dials where: flags of the load. */
+function waysOf({ entries, urgent, sinkPort }: Entries): string[] {
+  return flagsOf({ entry: entries.join(','), urgent, sink: `127.0.0.1:${sinkPort}` })
+}
+
+/** What the load does, as its flags. Pure. */
+export function argumentsOf(options: LoadOptions): string[] {
+  return flagsOf({
     case: options.case,
     seconds: options.seconds,
     warmup: options.warmupS,
@@ -113,7 +118,10 @@ function argumentsOf(entries: Entries, options: LoadOptions): string[] {
     request: options.requestBytes,
     reply: options.replyBytes,
     stall: options.stallMs,
-  }
+  })
+}
+
+function flagsOf(values: Readonly<Record<string, string | number | undefined>>): string[] {
   return Object.entries(values).flatMap(([name, value]) =>
     value === undefined ? [] : [`-${name}`, String(value)],
   )

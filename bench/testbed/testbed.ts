@@ -6,21 +6,26 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { machineBusyS, readProcessTable, type Usage, usageOfTrees } from '../measure/process-usage.ts'
+import { type MachineUsage, readMachineUsage } from '../measure/machine-usage.ts'
+import {
+  pidsOfTrees,
+  readProcessTable,
+  resetPeak,
+  type Usage,
+  usageOfTrees,
+} from '../measure/process-usage.ts'
+import { isContestant, type Role } from '../measure/role.ts'
 import { freePort, isListening } from './ports.ts'
 import { findProgram, TOXIPROXY } from './programs.ts'
 
-/**
- * relay: what forwards. sender, receiver: endpoints of the tunnel, by where the bulk flows.
- * delay: what makes round trips long; counts for nobody. load: the generator. helper: a directory.
- */
-export type Role = 'relay' | 'sender' | 'receiver' | 'delay' | 'load' | 'helper'
+export type { Role } from '../measure/role.ts'
 
 export interface Reading {
   readonly atMs: number
-  readonly machineS: number
+  readonly machine: MachineUsage
   /** Of the bench itself, with every child of it that has ended. */
   readonly benchS: number
+  /** Peaks of relay and endpoints are those since the reading before, or since the process began. */
   readonly byRole: ReadonlyMap<Role, Usage>
 }
 
@@ -138,7 +143,7 @@ export class Testbed {
     if (!response.ok) throw new DiedError(`toxiproxy refused ${path}: ${await response.text()}`)
   }
 
-  /** CPU time and memory of each role, and of the machine. */
+  /** CPU time and memory of each role, and of the machine. Peaks of memory begin anew. */
   read(): Reading {
     const table = readProcessTable()
     const byRole = new Map<Role, Usage>()
@@ -147,9 +152,11 @@ export class Testbed {
         .filter((entry) => entry.role === role)
         .flatMap(({ child }) => (child.pid === undefined ? [] : [child.pid]))
       byRole.set(role, usageOfTrees(table, pids))
+      if (!isContestant(role)) continue
+      for (const pid of pidsOfTrees(table, pids)) resetPeak(pid)
     }
     const benchS = table.get(process.pid)?.cpuS ?? 0
-    return { atMs: performance.now(), machineS: machineBusyS(), benchS, byRole }
+    return { atMs: performance.now(), machine: readMachineUsage(), benchS, byRole }
   }
 
   /** Throws when anything but the load has ended. */

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { type Bench, type Row, Rows } from '../../bench/bench.ts'
+import type { Bench, Row, Verdict } from '../../bench/bench.ts'
 import { benches } from '../../bench/benches/index.ts'
 import { choose } from '../../bench/choose.ts'
 import { BenchUsageError, parseOptions } from '../../bench/options.ts'
 import { allocationOf, profiled } from '../../bench/profile.ts'
-import { whyUnquotable } from '../../bench/quotable.ts'
+import { lostVerdicts, whyUnquotable } from '../../bench/quotable.ts'
 
 const known = benches.map(({ name }) => name)
 const wish = (...args: readonly string[]) => parseOptions(args, known)
@@ -25,7 +25,7 @@ describe('what runs', () => {
 
   it('compares every one of ours with its like at the other commit', () => {
     expect(chosen(['websocket', '--against', 'REF'], '/there')).toEqual([
-      ...['ours', 'ours@REF', 'ours-ws', 'ours-ws@REF'],
+      ...['ours', 'ours@REF', 'ours-ws-zero', 'ours-ws-zero@REF', 'ours-ws', 'ours-ws@REF'],
       ...['ours-tls', 'ours-tls@REF', 'ours-wss', 'ours-wss@REF'],
     ])
     expect(chosen(['rpc', '--against', 'REF', '--quick', '--only', 'ours'], '/there')).toEqual([
@@ -64,6 +64,22 @@ describe('what may be quoted', () => {
   })
 })
 
+describe('a kept result', () => {
+  const met = (goal: string): Verdict => ({ goal, is: 'met', says: '' })
+  const unknown = (goal: string): Verdict => ({ goal, is: 'unknown', says: 'no figure of yamux (died)' })
+
+  it('does not give way to a run in which a rival died that it has', () => {
+    expect(lostVerdicts([met('a'), unknown('b')], [met('a'), met('b')])).toEqual([
+      'b: no figure of yamux (died), and the kept result has it',
+    ])
+  })
+
+  it('gives way to one that knows as little as it does', () => {
+    expect(lostVerdicts([unknown('a'), met('b')], [unknown('a')])).toEqual([])
+    expect(lostVerdicts([unknown('of today')], [met('of before')])).toEqual([])
+  })
+})
+
 describe('what can be profiled', () => {
   it('is not what Spark starts: refused by name, else left out with a word', () => {
     const told: string[] = []
@@ -77,55 +93,5 @@ describe('what can be profiled', () => {
     for (const none of [0, undefined, Number.NaN])
       expect(allocationOf([25_600], none)).toBe("100 KiB/s of V8's heap allocated")
     expect(allocationOf([], 100)).toMatch(/too short/)
-  })
-})
-
-describe('goals', () => {
-  const rowOf = (samples: readonly Readonly<Record<string, number>>[]): Row => ({
-    name: 'ours',
-    note: '',
-    isOurs: true,
-    figures: Object.fromEntries(
-      Object.keys(samples[0] ?? {}).map((key) => {
-        const values = samples.map((sample) => sample[key] ?? Number.NaN).sort((a, b) => a - b)
-        const [min = 0, max = 0] = [values[0], values.at(-1)]
-        return [key, { median: values[values.length >> 1] ?? 0, min, max, runs: values.length }]
-      }),
-    ),
-    samples,
-    repeated: 0,
-    noisy: 0,
-  })
-  const verdict = (bench: string, samples: readonly Readonly<Record<string, number>>[], goal: RegExp) =>
-    named(bench)
-      .judge(new Rows([rowOf(samples)]))
-      .find((one) => goal.test(one.goal))
-
-  it.each([
-    ['http', 'failed', /no request fails/],
-    ['rpc', 'stalls40ms', /no stalls/],
-    ['frozen-reader', 'relayGrowthMib', /relay grows/],
-    ['incast', 'relayAboveIdleMib', /relay ≤ 48/],
-  ])('of %s that bound %s are missed by the worst run', (bench, key, goal) => {
-    const samples = [0, 0, 0, 0, 100].map((value) => ({ [key]: value }))
-    expect(verdict(bench, samples, goal)).toMatchObject({ is: 'missed', says: '100 in the worst of 5 runs' })
-  })
-
-  it('of scaling compare run by run', () => {
-    const samples = [1, 2, 4].map((ten) => ({ ten, thousand: ten * 1.1, two: ten * 1.2 }))
-    expect(verdict('scaling', samples, /1,000/)?.is).toBe('met')
-    expect(verdict('scaling', samples, /2 relays/)?.says).toMatch(/^1\.200 ×, quartiles 1\.200 to 1\.200, 3/)
-    // The median of each column says 1.5 here, and no run does.
-    const drifting = [
-      { ten: 1, thousand: 1, two: 1 },
-      { ten: 2, thousand: 2, two: 3 },
-      { ten: 4, thousand: 4, two: 4 },
-    ]
-    expect(verdict('scaling', drifting, /2 relays/)?.is).toBe('met')
-  })
-
-  it('of Spark say the share with the agent as well', () => {
-    const samples = [{ shimsCpuS: 2, relayCpuS: 1, agentCpuS: 0.5, jobCpuS: 50, wallS: 1 }]
-    expect(verdict('spark-shuffle', samples, /10 % of the job/)?.says).toBe('6.0 %; with the agent 7.0 %')
   })
 })

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type Row, Rows, ratioGoal } from '../../bench/bench.ts'
-import { machineId } from '../../bench/measure/machine.ts'
+import { type Row, Rows } from '../../bench/bench.ts'
+import { ratioGoal } from '../../bench/goals.ts'
 import { summariseSamples } from '../../bench/measure/statistics.ts'
 import { BenchUsageError } from '../../bench/options.ts'
 import { type CpuProfile, flameGraph, framesOf } from '../../bench/report/flame.ts'
@@ -125,7 +125,7 @@ describe('the report', () => {
     const later = result({ bench: 'rpc', commit: { hash: 'abcdef0123', isDirty: true } })
     const text = markdownReport([result(), later], [])
     expect(text).toContain(
-      '| rpc | ≤ 1 × bore | not compared | no figure of bore | abcdef0123 with changes |',
+      '| rpc | ≤ 1 × bore | not compared | no figure of bore (died: bore ended with 1) | abcdef0123 with changes |',
     )
     expect(text).toContain('[hot-path.md](hot-path.md)')
   })
@@ -137,6 +137,24 @@ describe('the report', () => {
       expect(text).toContain('node 24.0.0, HAProxy version 2.6')
       expect(text).toContain('Disturbed by others (more than 0.15 cores): none.')
     }
+  })
+
+  it('shows each goal on the page with verdict and commit, and of a missed one where to read why', () => {
+    const goals = [
+      { goal: '≤ 1 × bore', is: 'missed', says: '2 × bore' },
+      { goal: '≥ yamux', is: 'met', says: '1.1 × yamux' },
+    ] as const
+    const page = htmlReport([result({ verdicts: goals })], [])
+    expect(page).toContain(
+      '<td class="missed">missed, <a href="../../../docs/hot-path.md">why</a></td><td>2 × bore</td><td>0123456789</td>',
+    )
+    expect(page).toContain('<td class="met">met</td><td>1.1 × yamux</td>')
+  })
+
+  it('names the machine with what decides over its figures', () => {
+    const machine = { ...result().machine, congestionControl: 'cubic', l2Kib: 1024, l3Kib: 32_768 }
+    for (const text of [markdownReport([result({ machine })], []), htmlReport([result({ machine })], [])])
+      expect(text).toContain('Some CPU, 2 cores, 24 GiB, Linux 6.1, TCP cubic, L2 1024 KiB, L3 32768 KiB.')
   })
 
   it('does not call a run quiet that does not know', () => {
@@ -228,19 +246,6 @@ describe('results', () => {
     writeFileSync(file, readFileSync(file, 'utf8').replace('"here-2-abc123"', '"other-4-000000"'))
     expect(() => loadResults(at, 'here-2-abc123')).toThrow(BenchUsageError)
     expect(() => loadResults(at, 'here-2-abc123')).toThrow(/was made on other-4-000000: move it there$/)
-  })
-
-  it('tell machines apart that differ in cores, memory or kernel', () => {
-    const ids = [
-      machineId('A CPU', 2, 8, '6.1'),
-      machineId('A CPU', 4, 8, '6.1'),
-      machineId('A CPU', 2, 16, '6.1'),
-      machineId('A CPU', 2, 8, '6.2'),
-    ]
-    expect(new Set(ids).size).toBe(4)
-    expect(machineId('Intel(R) Xeon(R) Processor @ 2.9GHz', 2, 8, '6.1')).toMatch(
-      /^intel-xeon-2-[0-9a-f]{6}$/,
-    )
   })
 })
 

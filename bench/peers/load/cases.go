@@ -31,11 +31,14 @@ func (b *bench) arrivals() []int64 {
 // measured runs f between the two marks.
 func (b *bench) measured(f func()) numbers {
 	b.mark("start")
-	before, start := b.received.Load(), time.Now()
+	before, servedBefore, start := b.received.Load(), b.served.Load(), time.Now()
 	f()
 	got, took := mib(b.received.Load()-before), time.Since(start).Seconds()
+	served := mib(b.served.Load() - servedBefore)
 	b.mark("end")
-	return numbers{"seconds": took, "mib": got, "mibS": got / took}
+	return numbers{
+		"seconds": took, "mib": got, "mibS": got / took, "servedMib": served, "servedMibS": served / took,
+	}
 }
 
 // bulk: throughput one way; with several streams, how evenly it is shared.
@@ -66,19 +69,23 @@ func bulk(b *bench) numbers {
 func rpc(b *bench) numbers {
 	b.startBulk()
 	c := b.dialTo(b.urgent, wantsReplies)
-	b.pingPong(c, b.warmup)
+	warming := b.pingPong(c, b.warmup)
 	var took []time.Duration
 	result := b.measured(func() { took = b.pingPong(c, b.window) })
 	result["requestsS"] = float64(len(took)) / result["seconds"]
-	stalls := 0
+	result["stalls40ms"] = float64(b.stalls(took))
+	result["warmupStalls"] = float64(b.stalls(warming))
+	addQuantiles(result, took, "Us", time.Microsecond)
+	return result
+}
+
+func (b *bench) stalls(took []time.Duration) (stalls int) {
 	for _, t := range took {
 		if t >= b.stall {
 			stalls++
 		}
 	}
-	result["stalls40ms"] = float64(stalls)
-	addQuantiles(result, took, "Us", time.Microsecond)
-	return result
+	return stalls
 }
 
 func (b *bench) pingPong(c *net.TCPConn, limit time.Duration) (took []time.Duration) {
@@ -100,14 +107,14 @@ func (b *bench) pingPong(c *net.TCPConn, limit time.Duration) (took []time.Durat
 // bulk streams.
 func block(b *bench) numbers {
 	var lock sync.Mutex
-	var took []time.Duration
+	var lives []life
 	var isMeasured atomic.Bool
 	b.startBulk()
 	for range b.conns {
-		go b.fetch(b.dial(wantsReplies), func(t time.Duration) {
+		go b.fetch(b.dial(wantsReplies), func(one life) {
 			if isMeasured.Load() {
 				lock.Lock()
-				took = append(took, t)
+				lives = append(lives, one)
 				lock.Unlock()
 			}
 		})
@@ -120,16 +127,23 @@ func block(b *bench) numbers {
 	})
 	lock.Lock()
 	defer lock.Unlock()
-	result["blocks"] = float64(len(took))
+	result["blocks"] = float64(len(lives))
+	took := make([]time.Duration, len(lives))
+	for i, one := range lives {
+		took[i] = one.took
+	}
 	addQuantiles(result, took, "Ms", time.Millisecond)
+	if len(lives) > 0 {
+		result["p99DipShare"] = slowestSpeed(lives) / result["mibS"]
+	}
 	return result
 }
 
-func (b *bench) fetch(c *net.TCPConn, note func(time.Duration)) {
-	var sentAt []time.Time // of what is in flight, oldest first
+func (b *bench) fetch(c *net.TCPConn, note func(life)) {
+	var asked []request // what is in flight, oldest first
 	for {
-		for len(sentAt) < b.inflight {
-			sentAt = append(sentAt, time.Now())
+		for len(asked) < b.inflight {
+			asked = append(asked, request{time.Now(), b.received.Load()})
 			if _, err := c.Write(payload[:b.request]); err != nil {
 				b.failed.Add(1)
 				return
@@ -139,9 +153,15 @@ func (b *bench) fetch(c *net.TCPConn, note func(time.Duration)) {
 			b.failed.Add(1)
 			return
 		}
-		note(time.Since(sentAt[0]))
-		sentAt = sentAt[1:]
+		note(life{time.Since(asked[0].at), b.received.Load() - asked[0].received})
+		asked = asked[1:]
 	}
+}
+
+// request: when it was made, and what had arrived on all connections by then.
+type request struct {
+	at       time.Time
+	received int64
 }
 
 // hold: -conns connections that stay open and silent, beside as many that were there before: the
@@ -192,26 +212,50 @@ func dialing(b *bench) numbers {
 	return result
 }
 
-// frozen: -streams bulk streams alone, then beside one whose reader has stopped.
+// settle: for what a stream that ended abruptly leaves to be done.
+const settle = 500 * time.Millisecond
+
+// frozen: -streams bulk streams alone, then beside one whose reader has stopped, then alone again.
 func frozen(b *bench) numbers {
 	b.startBulk()
 	time.Sleep(b.warmup)
 	b.mark("alone")
-	before, start := b.received.Load(), time.Now()
-	time.Sleep(b.window)
-	alone := mib(b.received.Load()-before) / time.Since(start).Seconds()
+	before := b.speed(b.window)
 
+	stuck := b.dial(wantsNothing)
 	var absorbed atomic.Int64
+	var isThawed atomic.Bool
 	var atRest int64
 	result := b.measured(func() {
-		go b.pour(b.dial(wantsNothing), &absorbed)
+		go func() {
+			pour(stuck, &absorbed)
+			if !isThawed.Load() {
+				b.failed.Add(1)
+			}
+		}()
 		time.Sleep(b.window / 2)
 		atRest = absorbed.Load()
 		time.Sleep(b.window / 2)
 	})
-	result["aloneMibS"] = alone
-	result["kept"] = result["mibS"] / alone
 	result["absorbedMib"] = mib(absorbed.Load())
 	result["absorbedLateMib"] = mib(absorbed.Load() - atRest) // it has to stop taking in
+
+	// Both ends at once: what lies on the way is dropped, not read.
+	isThawed.Store(true)
+	close(b.thaw)
+	stuck.Close()
+	time.Sleep(settle)
+	b.mark("again")
+	after := b.speed(b.window)
+	b.mark("done")
+	result["aloneBeforeMibS"], result["aloneAfterMibS"] = before, after
+	result["keptOfAlone"] = result["mibS"] / ((before + after) / 2)
 	return result
+}
+
+// speed is what arrives meanwhile, MiB/s.
+func (b *bench) speed(window time.Duration) float64 {
+	before, start := b.received.Load(), time.Now()
+	time.Sleep(window)
+	return mib(b.received.Load()-before) / time.Since(start).Seconds()
 }

@@ -80,7 +80,7 @@ func main() {
 
 	runtime.GOMAXPROCS(4*runtime.NumCPU() + 8)
 	rand.Read(payload) // nobody shall gain by compressing
-	b := &bench{settings: s, stdin: bufio.NewReader(os.Stdin)}
+	b := &bench{settings: s, stdin: bufio.NewReader(os.Stdin), thaw: make(chan struct{})}
 	b.listen()
 	b.awaitWay(20 * time.Second)
 	result := run(b)

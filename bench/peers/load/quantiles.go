@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -22,5 +23,31 @@ func addQuantiles(result numbers, took []time.Duration, suffix string, unit time
 // nearestRank is the least of the values that at least this share of them do not exceed: of few
 // values p99 is the largest, and never one that too many exceed. They are sorted, and at least one.
 func nearestRank(sorted []time.Duration, share float64) time.Duration {
-	return sorted[max(0, int(math.Ceil(share*float64(len(sorted))))-1)]
+	return sorted[rankOf(len(sorted), share)]
+}
+
+// rankOf is the index of that value among so many.
+func rankOf(count int, share float64) int {
+	return max(0, int(math.Ceil(share*float64(count)))-1)
+}
+
+// life of a block: how long it took from request to last byte, and how many bytes arrived
+// meanwhile on all connections.
+type life struct {
+	took  time.Duration
+	bytes int64
+}
+
+// slowestSpeed is what arrived in all, MiB/s, during the lives of the slowest 1 % of blocks: p99 and
+// beyond. As much as in the mean: the block was starved by its neighbours. Much less: everything
+// stood still. The lives are at least one; they are sorted.
+func slowestSpeed(lives []life) float64 {
+	slices.SortFunc(lives, func(a, b life) int { return cmp.Compare(a.took, b.took) })
+	var took time.Duration
+	var bytes int64
+	for _, one := range lives[rankOf(len(lives), 0.99):] {
+		took += one.took
+		bytes += one.bytes
+	}
+	return mib(bytes) / took.Seconds()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -26,5 +27,21 @@ func TestQuantilesSayOfHowMany(t *testing.T) {
 	addQuantiles(result, []time.Duration{3 * time.Second, time.Second}, "Ms", time.Millisecond)
 	if result["n"] != 2 || result["p50Ms"] != 1_000 || result["p99Ms"] != 3_000 {
 		t.Errorf("%v", result)
+	}
+}
+
+func TestSpeedBesideTheSlowestTellsStarvedFromStoodStill(t *testing.T) {
+	lives := make([]life, 200)
+	for at := range lives {
+		lives[at] = life{time.Second, 100 << 20}
+	}
+	lives[7] = life{4 * time.Second, 400 << 20} // others went on as ever
+	lives[9] = life{4 * time.Second, 40 << 20}
+	// p99 of 200 is the third from the end: one of those that took a second.
+	if got, want := slowestSpeed(lives), 540.0/9; math.Abs(got-want) > 1e-9 {
+		t.Errorf("%v MiB/s, not %v", got, want)
+	}
+	if got := slowestSpeed([]life{{time.Second, 1 << 20}}); got != 1 {
+		t.Errorf("of one block: %v MiB/s", got)
 	}
 }

@@ -16,7 +16,7 @@ const (
 	wantsDiscard = 'd' // read and drop
 	wantsReplies = 'r' // answer each request with a reply
 	wantsEcho    = 'e' // send this byte back, then wait for the end
-	wantsNothing = 'n' // never be read
+	wantsNothing = 'n' // not be read, until the thaw ends the connection
 )
 
 const writeBytes = 256 << 10
@@ -27,8 +27,10 @@ type bench struct {
 	settings
 	stdin    *bufio.Reader
 	received atomic.Int64 // bytes of discard and replies that have arrived
+	served   atomic.Int64 // bytes of replies that the kernel has taken
 	failed   atomic.Int64 // ends of streams that broke: a stream that breaks may count at both
 	nextWay  atomic.Int64
+	thaw     chan struct{} // closed: who was never read is let go
 	// arrived counts each discarding stream by itself, in the order in which they were accepted.
 	arrived []*atomic.Int64
 }
@@ -78,12 +80,11 @@ func (b *bench) isOpen(entry string) bool {
 }
 
 // pour writes until the connection breaks, and counts what the kernel took.
-func (b *bench) pour(c *net.TCPConn, sent *atomic.Int64) {
+func pour(c *net.TCPConn, sent *atomic.Int64) {
 	for {
 		n, err := c.Write(payload[:writeBytes])
 		sent.Add(int64(n))
 		if err != nil {
-			b.failed.Add(1)
 			return
 		}
 	}
@@ -91,7 +92,11 @@ func (b *bench) pour(c *net.TCPConn, sent *atomic.Int64) {
 
 func (b *bench) startBulk() {
 	for range b.streams {
-		go b.pour(b.dial(wantsDiscard), new(atomic.Int64))
+		c := b.dial(wantsDiscard)
+		go func() {
+			pour(c, new(atomic.Int64))
+			b.failed.Add(1)
+		}()
 	}
 }
 
@@ -130,7 +135,9 @@ func (b *bench) serve(c *net.TCPConn) {
 			if _, err := io.ReadFull(c, request); err != nil {
 				return
 			}
-			if _, err := c.Write(payload[:b.reply]); err != nil {
+			n, err := c.Write(payload[:b.reply])
+			b.served.Add(int64(n))
+			if err != nil {
 				return
 			}
 		}
@@ -138,7 +145,7 @@ func (b *bench) serve(c *net.TCPConn) {
 		c.Write(wants)
 		c.Read(wants)
 	case wantsNothing:
-		select {}
+		<-b.thaw
 	}
 }
 

@@ -1,4 +1,4 @@
-/** The same as endpoint-main.ts with its code bound in: what bundle.ts makes one file of. */
+/** The same as endpoint-main.ts with its code bound in: what built.ts makes one file of. */
 import { startTunnel } from '../../relay/loopback/index.ts'
 import { runEndpoints } from './start-endpoints.ts'
 
