@@ -151,7 +151,7 @@ export const commands: readonly Command[] = [
     says: 'prints a token that lets its holder attach as an address',
     table: tokenOptions,
     example:
-      'spark-lambda-relay token --app demo --address 127.64.0.2 --secret-file keys --expires 2h > token',
+      '(umask 077; spark-lambda-relay token --app demo --address 127.64.0.2 --secret-file keys --expires 2h > token)',
     load: async () => (await import('../relay/token/run.ts')).runToken,
   }),
   command({

@@ -8,7 +8,8 @@ import type { AgentOptions, SubmitOptions } from '../cli/options/index.ts'
 import { PORTS_OF_A_SESSION, pickFreePorts } from './free-ports.ts'
 import { findJava } from './java.ts'
 import { probeNamespaces } from './local/index.ts'
-import { findPython } from './python.ts'
+import { findPython, pythonMisfit } from './python.ts'
+import { isPythonProgram } from './settings/index.ts'
 import { SetupError } from './setup-error.ts'
 import { findSpark } from './spark-home.ts'
 import { writeLine } from './write-line.ts'
@@ -21,11 +22,14 @@ export interface Prepared {
   readonly python: string | undefined
 }
 
-/** Downloads Spark if need be. Throws SetupError with the remedy; exit code 2. */
+/**
+ * Downloads Spark if need be. Throws SetupError with the remedy; exit code 2. `sparkArguments`: for spark-submit;
+ * undefined: drivers are started by the user, in Python or not, so a Python that does not fit is told only.
+ */
 export async function prepare(
   options: SubmitOptions | AgentOptions,
   context: CommandContext,
-  sparkArguments: readonly string[] = [],
+  sparkArguments?: readonly string[],
 ): Promise<Prepared> {
   const probe = options.provider === 'local' ? await probeNamespaces() : undefined
   if (probe?.ok === false) throw new SetupError('namespaces', `${probe.cause}; ${probe.remedy}`)
@@ -38,8 +42,20 @@ export async function prepare(
     tell: writeLine,
   })
   await findJava(spark.version, environment)
-  const isPython = sparkArguments.some((argument) => argument.endsWith('.py'))
-  const python = isPython ? (await findPython(spark.version, environment)).program : undefined
+  const python = await preparePython(spark.version, environment, sparkArguments)
   context.logger.debug({ spark: spark.version, home: spark.home, python }, 'prepared')
   return { sparkHome: spark.home, sparkVersion: spark.version, python }
+}
+
+async function preparePython(
+  sparkVersion: string,
+  environment: NodeJS.ProcessEnv,
+  sparkArguments: readonly string[] | undefined,
+): Promise<string | undefined> {
+  if (sparkArguments === undefined) {
+    const misfit = await pythonMisfit(sparkVersion, environment)
+    if (misfit !== undefined) writeLine(misfit)
+    return undefined
+  }
+  return isPythonProgram(sparkArguments) ? (await findPython(sparkVersion, environment)).program : undefined
 }

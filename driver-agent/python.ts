@@ -29,7 +29,7 @@ const newestMinor = 14
  */
 export async function findPython(sparkVersion: string, environment: NodeJS.ProcessEnv): Promise<Python> {
   const { from, to } = pythonRange(sparkVersion)
-  const wanted = Number.isFinite(to) ? `Python 3.${from} to 3.${to}` : `Python 3.${from} or later`
+  const wanted = wantedPython(sparkVersion)
   const set = environment.PYSPARK_PYTHON
   if (set !== undefined && set !== '') {
     const found = await ask(set, environment)
@@ -51,6 +51,31 @@ export async function findPython(sparkVersion: string, environment: NodeJS.Proce
     'python',
     `Spark ${sparkVersion} needs ${wanted} for Python functions, and ${have}; install one and set PYSPARK_PYTHON to it`,
   )
+}
+
+/**
+ * What is wrong with the Python that PySpark takes by itself (PYSPARK_PYTHON, else `python3`), in a sentence with
+ * the remedy; undefined: nothing, or there is none, which whoever needs one will notice. For drivers that are not
+ * started by us.
+ */
+export async function pythonMisfit(
+  sparkVersion: string,
+  environment: NodeJS.ProcessEnv,
+): Promise<string | undefined> {
+  const set = environment.PYSPARK_PYTHON || undefined
+  const { from, to } = pythonRange(sparkVersion)
+  const taken = await ask(set ?? 'python3', environment)
+  if (taken === undefined ? set === undefined : fits(taken, from, to)) return undefined
+  const name = set === undefined ? 'python3' : `PYSPARK_PYTHON=${set}`
+  const what = taken === undefined ? 'does not run as one' : `is Python ${taken.version}`
+  const other = await findPython(sparkVersion, { ...environment, PYSPARK_PYTHON: '' }).catch(() => undefined)
+  const remedy = other === undefined ? 'one that fits' : `${other.program} (Python ${other.version})`
+  return `Python functions on Spark ${sparkVersion} need ${wantedPython(sparkVersion)}, but ${name} ${what}; set PYSPARK_PYTHON to ${remedy}`
+}
+
+function wantedPython(sparkVersion: string): string {
+  const { from, to } = pythonRange(sparkVersion)
+  return Number.isFinite(to) ? `Python 3.${from} to 3.${to}` : `Python 3.${from} or later`
 }
 
 function fits(python: Python, from: number, to: number): boolean {

@@ -6,11 +6,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import { accessSync, constants } from 'node:fs'
-import { chmod, lstat, mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { lstat, mkdir, rm } from 'node:fs/promises'
 import { createConnection, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { AgentError } from './errors.ts'
+import { makePrivate, ourFolders } from './private-folder.ts'
 
 /** Logs of runs that failed are kept this long. */
 const KEPT_LOGS_MS = 7 * 24 * 3_600_000
@@ -52,13 +52,17 @@ function canWrite(folder: string): boolean {
 /**
  * Makes a folder (0700) below `base`, after removing those whose agent is gone. `onErrand` is called for
  * each errand that comes over its socket, from its first moment on; without it errands are refused.
+ * `logs`: where logs of runs are. Throws AgentError `setup` when one of the two is not ours.
  */
 export async function createRunDir(
   onErrand?: (errand: Errand) => void,
   base: string = runDirBase(),
+  logs: string = logsBase(),
 ): Promise<RunDir> {
-  await makePrivate(base)
-  await removeLeftOvers(base)
+  // Also where nothing is left over: logs of this run are written there, and removed by session and guardian.
+  await makePrivate(logs, 'TMPDIR')
+  await makePrivate(base, 'XDG_RUNTIME_DIR')
+  await removeLeftOvers(base, logs)
   const path = join(base, `run-${randomBytes(6).toString('hex')}`)
   await mkdir(path, { mode: 0o700 })
   const server = await listen(join(path, 'live.sock'), (errand) => {
@@ -86,17 +90,19 @@ function logsBase(): string {
   return join(tmpdir(), `spark-lambda-relay-${process.getuid?.() ?? 0}`)
 }
 
-/** Removes every run folder whose agent no longer answers, and old logs; returns how many run folders. */
+/**
+ * Removes every run folder whose agent no longer answers, and old logs; returns how many run folders.
+ * What is not ours and private stays: in a shared /tmp somebody else could have made it, and put a link
+ * to files of ours in the place of what is about to be removed.
+ */
 export async function removeLeftOvers(base: string, logs: string = logsBase()): Promise<number> {
   let removed = 0
-  for (const path of await folders(logs, 'logs-')) {
-    const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? 0)
-    if (age > KEPT_LOGS_MS) await rm(path, { recursive: true, force: true })
+  for (const path of await ourFolders(logs, 'logs-')) {
+    if ((await ageOf(path)) > KEPT_LOGS_MS) await rm(path, { recursive: true, force: true })
   }
-  for (const path of await folders(base, 'run-')) {
+  for (const path of await ourFolders(base, 'run-')) {
     if (await isLive(path)) continue
-    const age = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? 0)
-    const settling = age < SETTLING_MS && !(await exists(join(path, 'live.sock')))
+    const settling = (await ageOf(path)) < SETTLING_MS && !(await exists(join(path, 'live.sock')))
     if (settling) continue
     await rm(path, { recursive: true, force: true })
     removed += 1
@@ -107,7 +113,7 @@ export async function removeLeftOvers(base: string, logs: string = logsBase()): 
 /** Run folders whose agent answers. */
 export async function liveRunDirs(base: string = runDirBase()): Promise<string[]> {
   const live: string[] = []
-  for (const path of await folders(base, 'run-')) if (await isLive(path)) live.push(path)
+  for (const path of await ourFolders(base, 'run-')) if (await isLive(path)) live.push(path)
   return live
 }
 
@@ -127,23 +133,9 @@ export function sendErrand(path: string, errand: Errand): Promise<boolean> {
   })
 }
 
-async function makePrivate(base: string): Promise<void> {
-  await mkdir(base, { recursive: true, mode: 0o700 })
-  const entry = await lstat(base)
-  const uid = process.getuid?.()
-  // Somebody else could have made the folder first, in a shared /tmp, and read our secrets.
-  if (!entry.isDirectory() || (uid !== undefined && entry.uid !== uid)) {
-    throw new AgentError(
-      'setup',
-      `${base} belongs to another user: remove it, or set XDG_RUNTIME_DIR to a folder of your own`,
-    )
-  }
-  await chmod(base, 0o700)
-}
-
-async function folders(base: string, prefix: string): Promise<string[]> {
-  const names = await readdir(base).catch(() => [])
-  return names.filter((name) => name.startsWith(prefix)).map((name) => join(base, name))
+/** ms since it was changed; without it, since 1970. */
+async function ageOf(path: string): Promise<number> {
+  return Date.now() - ((await lstat(path).catch(() => undefined))?.mtimeMs ?? 0)
 }
 
 function isLive(path: string): Promise<boolean> {

@@ -5,7 +5,7 @@ const execFailures = {
   usage: 2,
   /** No namespace to be had here. */
   isolate: 2,
-  /** The token file cannot be read. */
+  /** The token file cannot be read, or others can read it too. */
   token: 2,
   /** No such program. As shells say it. */
   'not-found': 127,

@@ -24,7 +24,10 @@ export function isInside(environment: NodeJS.ProcessEnv): boolean {
   return outer !== undefined && outer !== ownNetwork()
 }
 
-/** What the command gets: nothing of how it was started, and no keys. */
+/**
+ * What the command gets: nothing of how it was started, and no keys, so that nothing that it starts or logs has
+ * them. It is no fence: as the same user it can read ours in /proc, which --help and README say.
+ */
 export function commandEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { [OUTER]: _outer, SLR_SECRET: _secret, ...rest } = environment
   return rest

@@ -1,5 +1,5 @@
 /** Where the token of an `exec` comes from: a file, read again on every attach, or a key of our own. Used by exec.ts. */
-import { readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import type { ExecOptions } from '../cli/options/index.ts'
 import type { TokenSource } from '../relay/loopback/index.ts'
@@ -45,22 +45,34 @@ export async function tokenSource(
 }
 
 async function readTokenFile(file: string): Promise<string> {
-  let text: string
+  const handle = await open(file, 'r').catch((cause: NodeJS.ErrnoException) => {
+    throw unreadable(file, cause)
+  })
   try {
-    text = await readFile(file, 'utf8')
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    throw new ExecError(
-      'token',
-      `--token-file ${file} cannot be read (${code}); name a file that exists and is yours`,
-      {
-        cause,
-      },
-    )
-  }
-  const token = text.trim()
-  if (token === '') {
+    // Of the open handle, not the path: what is checked is what is read.
+    const { mode } = await handle.stat()
+    if ((mode & 0o077) !== 0) {
+      const octal = (mode & 0o777).toString(8).padStart(4, '0')
+      throw new ExecError(
+        'token',
+        `--token-file ${file} has mode ${octal}, so others can use the token; run: chmod 600 ${file}`,
+      )
+    }
+    const text = await handle.readFile('utf8').catch((cause: NodeJS.ErrnoException) => {
+      throw unreadable(file, cause)
+    })
+    const token = text.trim()
+    if (token !== '') return token
     throw new ExecError('token', `--token-file ${file} is empty; write what the command token prints into it`)
+  } finally {
+    await handle.close()
   }
-  return token
+}
+
+function unreadable(file: string, cause: NodeJS.ErrnoException): ExecError {
+  return new ExecError(
+    'token',
+    `--token-file ${file} cannot be read (${cause.code}); name a file that exists and is yours`,
+    { cause },
+  )
 }

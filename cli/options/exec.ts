@@ -37,9 +37,12 @@ export const execOptions = {
     says: 'the command gets a network namespace of its own, with only loopback',
   }),
   tokenFile: path('--token-file', {
-    says: 'file with a token (command `token`); read again on every attach',
+    says: 'file with a token (command `token`), mode 0600; read again on every attach',
   }),
-  secretFile: { ...secretFile, says: `${secretFile.says}. Instead of --token-file: signs its own token` },
+  secretFile: {
+    ...secretFile,
+    says: `${secretFile.says}, which the command can read from /proc, as it runs as your user: rather give the file, and --token-file to a command that you do not trust. Instead of --token-file: signs its own token`,
+  },
   generation,
   ...endpointOptions,
   ...logOptions,

@@ -51,15 +51,24 @@ export async function checkNamespaces(): Promise<Finding> {
   return { name: 'namespaces', code: 'namespaces', is: 'missing', says: probe.cause, remedy: probe.remedy }
 }
 
-/** What works without, but worse. `unshare` is judged by checkNamespaces, which uses it. `systemPath`: searched after PATH. */
-export function checkPrograms(environment: NodeJS.ProcessEnv, systemPath = '/usr/sbin:/sbin'): Finding {
-  const name = 'programs'
+/**
+ * What works without, but worse; and setpriv, without which no function is started on this machine (`isLocal`).
+ * `unshare` is judged by checkNamespaces, which uses it. `systemPath`: searched after PATH, as functions do.
+ */
+export function checkPrograms(
+  environment: NodeJS.ProcessEnv,
+  isLocal = true,
+  systemPath = '/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin',
+): Finding {
+  const base = { name: 'programs', code: 'programs' } as const
   const wanted = [
     { program: 'unshare', from: 'util-linux', else: 'executors cannot be isolated' },
     {
       program: 'setpriv',
       from: 'util-linux',
-      else: 'executors keep some rights of root, and may outlive a killed agent for some seconds',
+      else: isLocal
+        ? 'executors would keep rights of root, so none is started'
+        : 'what the agent starts may outlive it by some seconds when it is killed',
     },
     { program: 'ip', from: 'iproute2', else: 'perl or python3 must bring up the loopback of executors' },
   ]
@@ -67,13 +76,13 @@ export function checkPrograms(environment: NodeJS.ProcessEnv, systemPath = '/usr
     ({ program }) => findProgram(program, `${environment.PATH}:${systemPath}`) === undefined,
   )
   if (absent.length === 0)
-    return { name, code: 'programs', is: 'fine', says: wanted.map(({ program }) => program).join(', ') }
+    return { ...base, is: 'fine', says: wanted.map(({ program }) => program).join(', ') }
+  const packages = [...new Set(absent.map(({ from }) => from))]
   return {
-    name,
-    code: 'programs',
-    is: 'limited',
+    ...base,
+    is: isLocal && absent.some(({ program }) => program === 'setpriv') ? 'missing' : 'limited',
     says: absent.map((each) => `no ${each.program}: ${each.else}`).join('; '),
-    remedy: `install ${[...new Set(absent.map(({ from }) => from))].join(' and ')} (Debian, Ubuntu: apt-get install ${[...new Set(absent.map(({ from }) => from))].join(' ')})`,
+    remedy: `install ${packages.join(' and ')} (Debian, Ubuntu: apt-get install ${packages.join(' ')})`,
   }
 }
 

@@ -37,7 +37,7 @@ export async function runDoctorChecks(input: DoctorInput): Promise<readonly Find
     checkJava(version, environment),
     checkSpark(version, environment),
     checkPython(version, environment),
-    checkPrograms(environment),
+    checkPrograms(environment, isLocal),
     checkPorts(),
     checkDescriptors(),
     checkIpv6Loopback(),

@@ -47,7 +47,13 @@ class RunningFacade implements Facade {
         requestTimeout: SLOWEST_REQUEST_MS,
         headersTimeout: SLOWEST_REQUEST_MS,
       },
-      (request, response) => void this.#handle(request, response),
+      (request, response) => {
+        this.#handle(request, response).catch((error: unknown) => {
+          // One call that fails is no reason to end a job.
+          options.logger.error({ err: error }, 'a call to the facade could not be answered')
+          response.destroy()
+        })
+      },
     )
     this.#crowd = new Crowd(this.#server, MOST_CONNECTIONS, () => {
       this.#dropped += 1
@@ -94,17 +100,18 @@ class RunningFacade implements Facade {
     response.on('error', (error) =>
       this.#options.logger.debug({ err: error }, 'a client of the facade went away'),
     )
-    let answer: Answer | undefined
+    let written: Written | undefined
     try {
-      answer = await this.#answer(request, response)
+      const answer = await this.#answer(request, response)
+      written = answer === undefined ? undefined : inWriting(answer)
     } catch (error) {
-      answer = this.#answerError(error)
+      written = inWriting(this.#answerError(error))
     }
-    if (answer === undefined) return
+    if (written === undefined) return
     // Without the query: a label can say more than a log should keep.
     const path = request.url?.split('?', 1)[0]
-    this.#options.logger.debug({ method: request.method, path, http: answer.http }, 'facade')
-    write(response, answer)
+    this.#options.logger.debug({ method: request.method, path, http: written.http }, 'facade')
+    write(response, written)
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<Answer | undefined> {
@@ -141,12 +148,20 @@ class RunningFacade implements Facade {
   }
 }
 
-function write(response: ServerResponse, { http, body, close }: Answer): void {
+interface Written extends Answer {
+  readonly text: string
+}
+
+/** Throws for a body that is no JSON. */
+function inWriting(answer: Answer): Written {
+  return { ...answer, text: answer.body === undefined ? '' : JSON.stringify(answer.body) }
+}
+
+function write(response: ServerResponse, { http, body, close, text }: Written): void {
   if (response.destroyed || response.headersSent) {
     response.destroy()
     return
   }
-  const text = body === undefined ? '' : JSON.stringify(body)
   response.writeHead(http, {
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     'content-length': Buffer.byteLength(text),

@@ -6,13 +6,19 @@ import { HttpError } from './answer.ts'
 /** The API server's own limit is 3 MiB; Spark's pods have about 4 KiB. */
 export const BODY_LIMIT_BYTES = 3 * 1024 * 1024
 
+/**
+ * Pods of Spark nest eight deep. Reading a body takes any depth, but writing it again does not, and what a watch
+ * cannot be told of must never be in the table of pods.
+ */
+const DEEPEST_BODY = 64
+
 export interface Call {
   readonly method: string
   /** Decoded parts of the path, as ['api', 'v1', 'namespaces', 'spark', 'pods']. */
   readonly path: readonly string[]
   readonly query: URLSearchParams
   readonly contentType: string
-  /** Parsed JSON; undefined when there was no body. Throws HttpError. */
+  /** Parsed JSON, at most 64 deep; undefined when there was no body. Throws HttpError. */
   body(): Promise<unknown>
 }
 
@@ -53,6 +59,14 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   }
   const text = (await readBytes(request)).toString('utf8')
   if (text === '') return undefined
+  const body = parse(text)
+  if (isDeeper(body, DEEPEST_BODY)) {
+    throw new HttpError(400, 'BadRequest', `the body nests deeper than ${DEEPEST_BODY} objects and lists`)
+  }
+  return body
+}
+
+function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
@@ -60,6 +74,16 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
       cause: error,
     })
   }
+}
+
+/** Level by level: a call a level would be what it is to prevent. */
+function isDeeper(value: unknown, most: number): boolean {
+  let level = [value]
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > most) return true
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []))
+  }
+  return false
 }
 
 async function readBytes(request: IncomingMessage): Promise<Buffer> {

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 /** `root`: no user namespace, files keep their owners. `user`: root only inside. */
 export type NamespaceMode = 'root' | 'user'
 
+/** To take others away from functions. */
+const CAP_SETPCAP = 8
 const CAP_NET_ADMIN = 12
 const CAP_SYS_ADMIN = 21
 
@@ -25,5 +27,6 @@ export function namespaceMode(): NamespaceMode {
 export function modeOf(uid: number, status: string): NamespaceMode {
   const effective = BigInt(`0x${/^CapEff:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)
   const has = (capability: number) => (effective & (1n << BigInt(capability))) !== 0n
-  return uid === 0 && has(CAP_SYS_ADMIN) && has(CAP_NET_ADMIN) ? 'root' : 'user'
+  const needed = [CAP_SETPCAP, CAP_NET_ADMIN, CAP_SYS_ADMIN]
+  return uid === 0 && needed.every(has) ? 'root' : 'user'
 }

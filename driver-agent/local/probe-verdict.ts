@@ -33,13 +33,20 @@ export function explainProbe(facts: ProbeFacts): ProbeVerdict {
   if (!facts.hasUnshare) {
     return { cause: 'the program unshare is missing', remedy: 'install util-linux (version 2.32 or later)' }
   }
+  const setup = /^spark-lambda-relay: (.*)$/m.exec(facts.stderr)?.[1]
+  if (setup?.startsWith('setpriv ') === true) {
+    const why = setup.includes('missing') ? 'is missing' : `fails (${firstLine(facts.stderr)})`
+    return {
+      cause: `the program setpriv ${why}, without which executors would keep rights of root`,
+      remedy: 'install util-linux 2.32 or later (that of BusyBox is not enough)',
+    }
+  }
   if (/unrecognized option|invalid option|unknown option/i.test(facts.stderr)) {
     return {
       cause: `this unshare does not know an option that is needed: ${firstLine(facts.stderr)}`,
       remedy: 'install util-linux 2.32 or later (that of BusyBox is not enough)',
     }
   }
-  const setup = /^spark-lambda-relay: (.*)$/m.exec(facts.stderr)?.[1]
   if (setup?.includes('loopback') === true) {
     return {
       cause: 'the loopback interface of a new network namespace cannot be brought up',

@@ -50,12 +50,10 @@ export function setupScript(setup: Setup): string {
     ...setup.mounts.map(mountLine),
     ...(setup.mode === 'root' ? [machineReadOnly] : []),
     'cd /tmp || fail "the function has no /tmp"',
-    'drop=$(command -v setpriv)',
-    `[ -n "$drop" ] && drop="$drop --no-new-privs --inh-caps=-all --bounding-set=${bounding} --"`,
-    '[ -n "$drop" ] && { $drop true 2>/dev/null || drop=; }',
+    dropRights,
     'PATH=$kept',
     `{ echo ready >&${fds.ready}; } 2>/dev/null; exec ${fds.ready}>&-`,
-    '$drop "$@" <&5 5<&-',
+    'drop "$@" <&5 5<&-',
     'exit $?',
   ].join('\n')
 }
@@ -74,6 +72,12 @@ fcntl.ioctl(s,0x8914,struct.pack("16sh14x",b"lo",f|1))' 2>/dev/null && return
   fail "cannot bring up the loopback interface: install iproute2 (the program ip), perl or python3"
 }
 up`
+
+// With CAP_SYS_ADMIN in its namespaces a function could take away what hides files from it.
+const dropRights = `
+setpriv=$(command -v setpriv) || fail "setpriv is missing, without which executors would keep rights of root: install util-linux"
+drop() { "$setpriv" --no-new-privs --inh-caps=-all --bounding-set=${bounding} -- "$@"; }
+case $(drop cat /proc/self/status) in *"CapEff:\t00000000000000"*) ;; *) false;; esac || fail "setpriv does not take the rights of root from executors: install that of util-linux"`
 
 /**
  * Without capabilities, root still owns /proc/sys and /sys: it could name a program that the kernel starts

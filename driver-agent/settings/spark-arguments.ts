@@ -1,7 +1,7 @@
 /**
  * The arguments of spark-submit, read as org.apache.spark.launcher.SparkSubmitOptionParser reads
  * them: options until the first thing that is none, the rest is the program and its own. Pure.
- * Used by apply.ts.
+ * Used by gather.ts, apply.ts and, through index.ts, by prepare.ts.
  */
 import { SettingsError } from './errors.ts'
 
@@ -88,6 +88,15 @@ export function parseSparkArguments(args: readonly string[]): SparkArguments {
     } else break
   }
   return { options: found, switches: seen, program: args.slice(at) }
+}
+
+/**
+ * Whether the program itself is Python, as spark-submit tells it: by the primary resource, not by what comes with
+ * it (--py-files) or is its own argument. Throws SettingsError `bad-argument`.
+ */
+export function isPythonProgram(args: readonly string[]): boolean {
+  const [resource] = parseSparkArguments(args).program
+  return resource !== undefined && (resource.endsWith('.py') || resource === 'pyspark-shell')
 }
 
 /** Splits `key=value` of a --conf. Throws SettingsError `bad-argument`. */

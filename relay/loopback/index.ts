@@ -2,7 +2,7 @@
 export { hasIpv6Loopback, isVirtualAddress, virtualAddress } from './address.ts'
 export { TunnelError, type TunnelFailure } from './errors.ts'
 export { CONTROL_PORT } from './lane.ts'
-export { MAX_MESSAGE_BYTES } from './messages.ts'
+export { MAX_MESSAGE_BYTES } from './message-codec.ts'
 export { startTunnel } from './tunnel.ts'
 export type {
   DialPort,

@@ -1,80 +1,16 @@
 /**
- * Whole messages over a stream: 4 bytes of length (big-endian), then msgpack. The stream
+ * Whole messages over a stream, as message-codec.ts writes and reads them. The stream
  * outlives links, so the channel does too. Used for control streams by lane.ts; what the
  * messages say is the business of shim and agent.
  */
-import { Packr } from 'msgpackr/pack'
 import type { LocalSide, StreamHandle } from '../endpoint/types.ts'
-import { Slab } from '../pipe/slab.ts'
+import type { Slab } from '../pipe/slab.ts'
 import { HEADER_BYTES, type ResetReason } from '../wire/index.ts'
+import { encodeMessage, MessageDecoder } from './message-codec.ts'
 import type { MessageChannel } from './tunnel-types.ts'
 
-/** Longest message, bytes on the wire without its length. */
-export const MAX_MESSAGE_BYTES = 1024 * 1024
 /** What waits for a peer that does not read, at most. Beyond it the channel fails. */
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024
-const LENGTH_BYTES = 4
-
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' })
-
-/** Turns the bytes of a stream into messages, however they were cut. Pure. */
-export class MessageDecoder {
-  readonly #onMessage: (message: unknown) => void
-  #pending: Buffer[] = []
-  #pendingBytes = 0
-  /** Bytes until more can be said: a length, or a length and its message. */
-  #neededBytes = LENGTH_BYTES
-
-  constructor(onMessage: (message: unknown) => void) {
-    this.#onMessage = onMessage
-  }
-
-  /** True between two messages. */
-  get isClean(): boolean {
-    return this.#pendingBytes === 0
-  }
-
-  /** Takes bytes in and keeps none of them. Throws RangeError for a message that is too long, or whatever msgpack says. */
-  push(bytes: Buffer): void {
-    this.#pending.push(bytes)
-    this.#pendingBytes += bytes.length
-    // A long message comes in many parts: they are joined once, when it is whole.
-    if (this.#pendingBytes >= this.#neededBytes) this.#decode(Buffer.concat(this.#pending))
-    else this.#pending[this.#pending.length - 1] = Buffer.from(bytes)
-  }
-
-  #decode(all: Buffer): void {
-    let at = 0
-    this.#pending = []
-    this.#neededBytes = LENGTH_BYTES
-    while (all.length - at >= LENGTH_BYTES) {
-      const length = all.readUInt32BE(at)
-      if (length > MAX_MESSAGE_BYTES) {
-        throw new RangeError(`a message of ${length} bytes came, allowed are ${MAX_MESSAGE_BYTES}`)
-      }
-      this.#neededBytes = LENGTH_BYTES + length
-      if (all.length - at < this.#neededBytes) break
-      const message: unknown = packr.unpack(all.subarray(at + LENGTH_BYTES, at + this.#neededBytes))
-      at += this.#neededBytes
-      this.#neededBytes = LENGTH_BYTES
-      this.#onMessage(message)
-    }
-    if (at < all.length) this.#pending = [all.subarray(at)]
-    this.#pendingBytes = all.length - at
-  }
-}
-
-/** A message as it goes into a stream: a slab with room for a header, then length and message. Throws RangeError when too long. */
-export function encodeMessage(message: unknown): Slab {
-  const body = packr.pack(message)
-  if (body.length > MAX_MESSAGE_BYTES) {
-    throw new RangeError(`a message has ${body.length} bytes, allowed are ${MAX_MESSAGE_BYTES}`)
-  }
-  const bytes = Buffer.allocUnsafe(HEADER_BYTES + LENGTH_BYTES + body.length)
-  bytes.writeUInt32BE(body.length, HEADER_BYTES)
-  body.copy(bytes, HEADER_BYTES + LENGTH_BYTES)
-  return new Slab(bytes)
-}
 
 /** waiting: not opened or no room; messages queue. closing: close() was called. over: nothing moves. */
 type ChannelState = 'waiting' | 'flowing' | 'closing' | 'over'

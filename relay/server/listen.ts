@@ -158,7 +158,14 @@ async function assertPrivateFolder(folder: string, shown: string): Promise<void>
       { cause },
     )
   })
-  const { mode } = await stat(folder)
+  const { mode, uid } = await stat(folder)
+  // Whoever owns it may write to it whatever its mode, and take our socket away though it is sticky.
+  if (uid !== 0 && process.getuid !== undefined && uid !== process.getuid()) {
+    throw new ListenError(
+      'folder',
+      `--listen ${shown}: the folder ${folder} belongs to another user (uid ${uid}), who could put another socket in its place; name a folder of yours`,
+    )
+  }
   const isOpenToOthers = (mode & 0o022) !== 0
   const isSticky = (mode & 0o1000) !== 0
   if (isOpenToOthers && !isSticky) {

@@ -1,7 +1,7 @@
 /**
  * Looks over msgpack bytes before they are decoded, so that the decoder gets nothing but whole,
  * plain values: no extensions, no list that is longer than its bytes, no depth that no frame has.
- * Used by control.ts. Pure.
+ * Used by control.ts and by loopback for its messages. Pure.
  */
 
 /** Maps in lists in a map are the deepest that any frame has. */

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findProgram } from '../../driver-agent/spawn.ts'
 
 // Not in /tmp: functions have one of their own, which would hide the programs.
@@ -43,6 +43,17 @@ const withoutNamespaces = [
   'sh',
   '-c',
   'echo 0 >/proc/sys/user/max_user_namespaces && exec setpriv --inh-caps=-all --bounding-set=-all -- "$@"',
+  'sh',
+]
+
+/** A view of the files in which setpriv is no program. */
+const withoutSetpriv = [
+  'unshare',
+  ...(process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']),
+  '--mount',
+  'sh',
+  '-c',
+  'mount --bind /dev/null "$(command -v setpriv)" && exec "$@"',
   'sh',
 ]
 
@@ -100,6 +111,11 @@ describe('submit ends with 2 and one sentence, before anything is started or dow
       { environment: {}, before: withoutNamespaces },
       /^spark-lambda-relay: .*namespace.*; .*max_user_namespaces/,
     ],
+    [
+      'without setpriv',
+      { environment: {}, before: withoutSetpriv },
+      /^spark-lambda-relay: the program setpriv is missing, .* rights of root; install util-linux 2\.32/,
+    ],
   ] as const)('%s', (_what, called, sentence) => {
     const { status, stdout, stderr } = submit(called)
     expect(stderr).toMatch(sentence)
@@ -126,6 +142,14 @@ describe('doctor ends with 2 and the remedy', () => {
     expect(status).toBe(2)
   })
 
+  it('without setpriv, with which functions lose the rights of root', () => {
+    const { status, stdout } = submit({ environment: {}, before: withoutSetpriv, args: ['doctor'] })
+    expect(stdout).toMatch(/^MISSING +namespaces +the program setpriv is missing.*\n +-> install util-linux/m)
+    expect(stdout).toMatch(/^MISSING +programs +no setpriv: .*\n +-> install util-linux /m)
+    expect(stdout).toMatch(/\nNo job can run here: namespaces, programs missing\.\n$/)
+    expect(status).toBe(2)
+  })
+
   it('with too few descriptors', () => {
     const before = ['sh', '-c', 'ulimit -n 128 && exec "$@"', 'sh']
     const { status, stdout } = submit({ environment: {}, before, args: ['doctor'] })
@@ -136,19 +160,32 @@ describe('doctor ends with 2 and the remedy', () => {
   })
 })
 
-describe('a Python job', () => {
-  it('is refused with 2 when PYSPARK_PYTHON does not fit its Spark', () => {
-    const old = join(folder, 'python-3.6')
+describe('on a machine whose PYSPARK_PYTHON does not fit its Spark', () => {
+  const old = join(folder, 'python-3.6')
+  const spark = join(folder, 'spark')
+  const environment = { SPARK_HOME: spark, PYSPARK_PYTHON: old }
+  beforeAll(() => {
     writeFileSync(old, '#!/bin/sh\necho "python 3.6.9"\n', { mode: 0o755 })
-    const spark = join(folder, 'spark')
-    spawnSync('sh', [
-      '-c',
-      `mkdir -p ${spark}/bin ${spark}/jars; : >${spark}/jars/spark-core_2.13-4.3.0.jar; : >${spark}/bin/spark-submit`,
-    ])
-    const { status, stderr } = submit({ environment: { SPARK_HOME: spark, PYSPARK_PYTHON: old } })
+    for (const name of ['bin', 'jars']) mkdirSync(join(spark, name), { recursive: true })
+    writeFileSync(join(spark, 'jars', 'spark-core_2.13-4.3.0.jar'), '')
+    writeFileSync(join(spark, 'bin', 'spark-submit'), '#!/bin/sh\necho spark-submit ran\n', { mode: 0o755 })
+  })
+
+  it('a Python job is refused with 2', () => {
+    const { status, stderr } = submit({ environment })
     expect(stderr).toBe(
       `spark-lambda-relay: Spark 4.3.0 needs Python 3.11 or later, but PYSPARK_PYTHON=${old} is Python 3.6.9; set PYSPARK_PYTHON to one that fits\n`,
     )
     expect(status).toBe(2)
+  })
+
+  it.each([
+    [['--class', 'X', 'app.jar', '--py-files', 'x.py']],
+    [['--py-files', 'x.py', '--class', 'X', 'app.jar']],
+  ])('a job in Scala is not: %j', (job) => {
+    const { status, stdout, stderr } = submit({ environment, args: ['submit', '--', ...job] })
+    expect(stderr).not.toMatch(/Python/)
+    expect(stdout).toBe('spark-submit ran\n')
+    expect(status).toBe(0)
   })
 })

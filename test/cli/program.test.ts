@@ -1,4 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { commands } from '../../cli/commands.ts'
 import { environmentName } from '../../cli/options/option.ts'
 import { runProgram } from '../../cli/program.ts'
@@ -147,6 +151,21 @@ describe('the command line', () => {
       }
     },
   )
+
+  it('shows how to keep a token so that exec takes the file', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'slr-example-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const example = commands.find(({ name }) => name === 'token')?.example
+    const inShell = `umask 022; says() { echo "$0"; }; ${example?.replace('spark-lambda-relay', 'says')}`
+    execFileSync('sh', ['-c', inShell, 'a token'], { cwd: folder })
+    expect(readFileSync(join(folder, 'token'), 'utf8')).toBe('a token\n')
+    expect(statSync(join(folder, 'token')).mode & 0o777).toBe(0o600)
+  })
+
+  it('says of SLR_SECRET that the command of exec can read it, and what to give instead', async () => {
+    const words = (await run(['exec', '--help'])).out.replaceAll(/\s+/g, ' ')
+    expect(words).toMatch(/SLR_SECRET [^(]*the command can read from \/proc[^(]*: rather give the file/)
+  })
 
   it('has every default inside of its own range', () => {
     for (const { table } of commands) {

@@ -1,7 +1,17 @@
 /** The command `agent` at the edges of its life: while it starts, and when nobody listens any more. No Spark runs. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeEach, expect, it } from 'vitest'
@@ -63,6 +73,18 @@ it('takes a SPARK_HOME that is no whole path, and a SPARK_CONF_DIR that is not t
   expect(await exit).toEqual([0, null])
 })
 
+it('starts where the Python does not fit its Spark, and says so', async () => {
+  const old = join(folder, 'python-3.6')
+  writeFileSync(old, '#!/bin/sh\necho "python 3.6.9"\n', { mode: 0o755 })
+  const child = agent([], { PYSPARK_PYTHON: old })
+  const exit = once(child, 'exit')
+  expect(await ready(child)).toContain(
+    `spark-lambda-relay: Python functions on Spark 4.3.0 need Python 3.11 or later, but PYSPARK_PYTHON=${old} is Python 3.6.9; set PYSPARK_PYTHON to `,
+  )
+  child.kill('SIGTERM')
+  expect(await exit).toEqual([0, null])
+})
+
 it('does not go on in the background when it is interrupted while it starts', async () => {
   const child = agent(['--print-env'])
   const [said, printed] = [
@@ -89,4 +111,16 @@ it('ends when it is told to stop while it starts, and --stop says what it did', 
     /no agent of yours runs here \(looked in .*run/,
   )
   expect(existsSync(runs)).toBe(true)
+})
+
+it('does not start, and writes and removes nothing, where somebody else made the folder of its logs', async () => {
+  const [shared, elsewhere] = [join(folder, 'shared'), join(folder, 'elsewhere')]
+  for (const path of [shared, elsewhere]) mkdirSync(path)
+  symlinkSync(elsewhere, join(shared, `spark-lambda-relay-${process.getuid?.()}`))
+  const { mtimeNs: before } = statSync(elsewhere, { bigint: true })
+  const child = agent([], { TMPDIR: shared })
+  const [said, [code]] = await Promise.all([text(child.stderr as NodeJS.ReadableStream), once(child, 'exit')])
+  expect(said).toMatch(/^spark-lambda-relay: \S+ is another user's folder, a link or a file; .*set TMPDIR/)
+  expect(code).toBe(1)
+  expect(statSync(elsewhere, { bigint: true }).mtimeNs).toBe(before)
 })

@@ -1,4 +1,15 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -49,7 +60,7 @@ describe('the folder of a run', () => {
   it('that has no socket yet is left alone for a while', async () => {
     const base = join(parent, 'base')
     const path = join(base, 'run-young')
-    mkdirSync(path, { recursive: true })
+    mkdirSync(path, { recursive: true, mode: 0o700 })
     expect(await removeLeftOvers(base)).toBe(0)
     const aMinuteAgo = Date.now() / 1000 - 60
     utimesSync(path, aMinuteAgo, aMinuteAgo)
@@ -104,5 +115,80 @@ describe('the folder of a run', () => {
     mkdirSync(long)
     expect(runDirBase({ XDG_RUNTIME_DIR: long })).toBe(temporary)
     expect(runDirBase({})).toBe(temporary)
+  })
+})
+
+/** A folder of old logs with a file in it; answers that file. */
+function oldLogs(logs: string): string {
+  const folder = join(logs, 'logs-old')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  writeFileSync(join(folder, 'precious'), 'x')
+  const eightDaysAgo = Date.now() / 1000 - 8 * 24 * 3600
+  utimesSync(folder, eightDaysAgo, eightDaysAgo)
+  return join(folder, 'precious')
+}
+
+const isRoot = process.getuid?.() === 0
+const STRANGER = 54_321
+
+describe('what somebody else put in the place of the logs', () => {
+  let base: string
+  let logs: string
+  beforeEach(() => {
+    base = join(parent, 'base')
+    logs = join(parent, 'logs')
+  })
+
+  async function expectUntouched(precious: string): Promise<void> {
+    await removeLeftOvers(base, logs)
+    expect(existsSync(precious)).toBe(true)
+    await expect(createRunDir(undefined, base, logs)).rejects.toMatchObject({
+      code: 'setup',
+      message: expect.stringMatching(/logs is another user's folder, a link or a file; .*set TMPDIR to /),
+    })
+    expect(existsSync(precious)).toBe(true)
+    // Nothing is left for session.ts and the guardian to remove there.
+    expect(existsSync(base)).toBe(false)
+  }
+
+  it('is left alone when it is a link to files of ours', async () => {
+    const precious = oldLogs(join(parent, 'home'))
+    symlinkSync(join(parent, 'home'), logs)
+    await expectUntouched(precious)
+  })
+
+  it.skipIf(!isRoot)('is left alone when it is a folder of his', async () => {
+    const precious = oldLogs(logs)
+    chmodSync(logs, 0o755)
+    chownSync(logs, STRANGER, STRANGER)
+    await expectUntouched(precious)
+    expect(statSync(logs)).toMatchObject({ uid: STRANGER, mode: 0o40755 })
+  })
+
+  it('is not read while others may write there, and made private before it is', async () => {
+    const precious = oldLogs(logs)
+    chmodSync(logs, 0o777)
+    await removeLeftOvers(base, logs)
+    expect(existsSync(precious)).toBe(true)
+    const dir = await createRunDir(undefined, base, logs)
+    expect(statSync(logs).mode & 0o777).toBe(0o700)
+    expect(existsSync(precious)).toBe(false)
+    await dir.remove()
+  })
+
+  it.skipIf(!isRoot)('is left alone when it lies in a folder of ours that was open to him', async () => {
+    const precious = oldLogs(logs)
+    chownSync(join(logs, 'logs-old'), STRANGER, STRANGER)
+    await removeLeftOvers(base, logs)
+    expect(existsSync(precious)).toBe(true)
+  })
+
+  it('has no agents that `agent --stop` would speak to', async () => {
+    const dir = await createRunDir(undefined, base, logs)
+    chmodSync(base, 0o777)
+    expect(await liveRunDirs(base)).toEqual([])
+    chmodSync(base, 0o700)
+    expect(await liveRunDirs(base)).toEqual([dir.path])
+    await dir.remove()
   })
 })

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findJava, parseJavaVersion } from '../../driver-agent/java.ts'
-import { findPython } from '../../driver-agent/python.ts'
+import { findPython, pythonMisfit } from '../../driver-agent/python.ts'
 import { ensureSpark, findSpark, versionAt } from '../../driver-agent/spark-home.ts'
 
 let folder: string
@@ -100,6 +100,34 @@ describe('findPython', () => {
     await expect(findPython('3.5.7', environment)).rejects.toThrow(
       /needs Python 3\.8 to 3\.11 .*there is none on PATH; install one/,
     )
+  })
+})
+
+describe('pythonMisfit', () => {
+  it('finds nothing wrong with a Python that fits, nor where there is none', async () => {
+    await expect(pythonMisfit('4.3.0', environment)).resolves.toBeUndefined()
+    await python('python3', '3.12.1')
+    await expect(pythonMisfit('4.3.0', environment)).resolves.toBeUndefined()
+  })
+
+  it('tells of python3 when it does not fit, though another one would', async () => {
+    await python('python3', '3.12.1')
+    await expect(pythonMisfit('3.5.7', environment)).resolves.toBe(
+      'Python functions on Spark 3.5.7 need Python 3.8 to 3.11, but python3 is Python 3.12.1; set PYSPARK_PYTHON to one that fits',
+    )
+    const fitting = await python('python3.10', '3.10.13')
+    await expect(pythonMisfit('3.5.7', environment)).resolves.toMatch(
+      `; set PYSPARK_PYTHON to ${fitting} (Python 3.10.13)`,
+    )
+    const set = { ...environment, PYSPARK_PYTHON: fitting }
+    await expect(pythonMisfit('3.5.7', set)).resolves.toBeUndefined()
+  })
+
+  it('tells of a PYSPARK_PYTHON that does not fit, or does not run', async () => {
+    const old = await python('mine', '3.9.1')
+    const misfit = (program: string) => pythonMisfit('4.3.0', { ...environment, PYSPARK_PYTHON: program })
+    await expect(misfit(old)).resolves.toMatch(`but PYSPARK_PYTHON=${old} is Python 3.9.1; set`)
+    await expect(misfit('/nowhere')).resolves.toMatch('PYSPARK_PYTHON=/nowhere does not run as one; set')
   })
 })
 

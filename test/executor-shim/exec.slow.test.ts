@@ -1,7 +1,7 @@
 /** `exec` as a user starts it, with a relay in a process of its own. */
 
 import { once } from 'node:events'
-import { chownSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -202,11 +202,28 @@ describe('exec', () => {
 
   it('ends with the reason and 1 when its token is for another address', async () => {
     const tokenFile = join(world.dir, 'token')
-    writeFileSync(tokenFile, await world.token(9))
+    writeFileSync(tokenFile, await world.token(9), { mode: 0o600 })
     const run = world.exec(2, ['true'], { credentials: ['--token-file', tokenFile] })
     const { code, err } = await run.finished
     expect(code).toBe(1)
     expect(err).toMatch(/^spark-lambda-relay: the token is for 127\.64\.0\.9 .* not for 127\.64\.0\.2/m)
+  })
+
+  it('takes a token file that only its user can read, and refuses any other with 2 and the remedy', async () => {
+    const tokenFile = join(world.dir, 'token')
+    writeFileSync(tokenFile, await world.token(2))
+    const start = (mode: number) => {
+      chmodSync(tokenFile, mode)
+      return world.exec(2, ['echo', 'started'], { credentials: ['--token-file', tokenFile] }).finished
+    }
+    for (const mode of [0o644, 0o640, 0o604, 0o620]) {
+      expect(await start(mode)).toEqual({
+        code: 2,
+        out: '',
+        err: `spark-lambda-relay: --token-file ${tokenFile} has mode 0${mode.toString(8)}, so others can use the token; run: chmod 600 ${tokenFile}\n`,
+      })
+    }
+    expect(await start(0o400)).toMatchObject({ code: 0, out: 'started\n' })
   })
 
   it('ends with the reason and 1 when the relay refuses its key', async () => {
@@ -220,7 +237,7 @@ describe('exec', () => {
 
   it('reads its token file again when it attaches again, and ends the command when that one is refused', async () => {
     const tokenFile = join(world.dir, 'token')
-    writeFileSync(tokenFile, await world.token(2))
+    writeFileSync(tokenFile, await world.token(2), { mode: 0o600 })
     const run = world.exec(2, ['sh', '-c', 'echo up; exec sleep 300'], {
       credentials: ['--token-file', tokenFile],
     })

@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { formatFindings } from '../../../cli/doctor/run.ts'
 import { checkDescriptors, checkPrograms } from '../../../driver-agent/doctor/checks.ts'
 import { assertReady, type Finding, runDoctorChecks } from '../../../driver-agent/doctor/index.ts'
@@ -75,11 +78,28 @@ describe('checkDescriptors', () => {
 })
 
 describe('checkPrograms', () => {
+  const nowhere = { PATH: '/nowhere' }
+
   it('names what is absent, what that costs and the packages', () => {
-    expect(checkPrograms({ PATH: '/nowhere' }, '')).toMatchObject({
-      is: 'limited',
-      says: expect.stringMatching(/no unshare: .*; no setpriv: .*; no ip: /),
+    expect(checkPrograms(nowhere, true, '')).toEqual({
+      name: 'programs',
+      code: 'programs',
+      is: 'missing',
+      says: expect.stringMatching(
+        /no unshare: .*; no setpriv: .* rights of root, so none is started; no ip: /,
+      ),
       remedy: 'install util-linux and iproute2 (Debian, Ubuntu: apt-get install util-linux iproute2)',
+    })
+  })
+
+  it('lets no job run on this machine without setpriv, but elsewhere, and here without ip', () => {
+    expect(checkPrograms(nowhere, false, '')).toMatchObject({ is: 'limited' })
+    const bin = mkdtempSync(join(tmpdir(), 'slr-doctor-'))
+    onTestFinished(() => rmSync(bin, { recursive: true }))
+    for (const name of ['unshare', 'setpriv']) writeFileSync(join(bin, name), '', { mode: 0o755 })
+    expect(checkPrograms({ PATH: bin }, true, '')).toMatchObject({
+      is: 'limited',
+      says: expect.stringMatching(/^no ip: [^;]*$/),
     })
   })
 })

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { pino } from 'pino'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startFacade } from '../../../driver-agent/facade/index.ts'
 import { readAll, send, startFacadeWorld, TOKEN } from '../../helper/facade.ts'
 import { createPodsWorld, executorPod, exitedWord } from '../../helper/pods.ts'
@@ -278,6 +278,39 @@ describe('what is no pod', () => {
     expect((await world.call('/api/v1/namespaces/spark')).body).toMatchObject({ kind: 'Namespace' })
     world.post(1)
     expect((await world.call('/api/v1/pods')).body.items).toHaveLength(1)
+  })
+})
+
+describe('a call that is meant to harm', () => {
+  const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth)
+
+  it.each(['configmaps', 'services'])('of %s, nested a million deep, is answered 400', async (kind) => {
+    const world = await startFacadeWorld()
+    const post = (depth: number) =>
+      world.call(kind, { method: 'POST', body: `{"metadata":{},"data":${nested(depth)}}` })
+    expect(await post(1_000_000)).toMatchObject({ http: 400, body: { reason: 'BadRequest', code: 400 } })
+    expect((await post(5_000)).http).toBe(400)
+    expect((await post(50)).http).toBe(201)
+  })
+
+  it('of a pod that no watch could be told of is answered 400, and the watch goes on', async () => {
+    const world = await startFacadeWorld()
+    const watch = await world.watch()
+    const body = JSON.stringify(executorPod(1)).replace('"spec":{', `"spec":{"deep":${nested(100_000)},`)
+    expect((await world.call('pods', { method: 'POST', body })).http).toBe(400)
+    expect(world.phases()).toEqual({})
+    world.post(2)
+    const [first] = await watch.count(1)
+    expect(first).toMatchObject({ type: 'ADDED', object: { metadata: { name: 'job-1-exec-2' } } })
+  })
+
+  it('whose answer cannot be written is answered 500, and the next one is answered', async () => {
+    const world = await startFacadeWorld()
+    const circle: Record<string, unknown> = {}
+    circle.circle = circle
+    vi.spyOn(world.pods, 'get').mockReturnValueOnce(circle as never)
+    expect(await world.call('pods/x')).toMatchObject({ http: 500, body: { reason: 'InternalError' } })
+    expect((await world.call('pods/x')).http).toBe(404)
   })
 })
 

@@ -9,6 +9,7 @@ import { howEnded } from '../../helper/how-ended.ts'
 import type { Sight } from '../../helper/isolation-main.ts'
 import { startFunction } from '../../helper/local-function.ts'
 import type { LocalRun } from '../../helper/local-function-main.ts'
+import { namespaceKinds, namespacesOf } from '../../helper/namespaces.ts'
 
 const look = fileURLToPath(new URL('../../helper/isolation-main.ts', import.meta.url))
 const isRoot = process.getuid?.() === 0
@@ -91,6 +92,13 @@ describe.each(ways)('a function started $name', ({ run, user }) => {
       .filter((path) => path.startsWith('/tmp/'))
       .map((path) => path.split('/')[2])
     expect([...sight.tmp].sort()).toEqual([...new Set([first, ...programs])].sort())
+  })
+
+  it('has namespaces of its own, and one of users only where it takes one', () => {
+    const host = namespacesOf('self')
+    const shared = namespaceKinds.filter((kind) => sight.namespaces[kind] === host[kind])
+    expect(shared).toEqual(isRoot && user === undefined ? ['user'] : [])
+    for (const kind of namespaceKinds) expect(sight.namespaces[kind]).toMatch(/^[a-z]+:\[\d+\]$/)
   })
 
   it('sees its own processes only: the shell that is process 1, and itself', () => {

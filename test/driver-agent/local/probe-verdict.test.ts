@@ -55,6 +55,21 @@ describe('why this machine cannot isolate functions', () => {
       /loopback/,
       /iproute2.*perl.*python3/,
     ],
+    [
+      'no setpriv',
+      { stderr: 'spark-lambda-relay: setpriv is missing, without which …: install util-linux\n' },
+      /setpriv is missing.*rights of root/,
+      /install util-linux/,
+    ],
+    [
+      'a setpriv that fails',
+      {
+        isRoot: true,
+        stderr: 'setpriv: unrecognized option\nspark-lambda-relay: setpriv does not take the rights …\n',
+      },
+      /setpriv fails \(setpriv: unrecognized option\).*rights of root/,
+      /install util-linux.*BusyBox/,
+    ],
     ['something else', {}, /Operation not permitted/, /CONFIG_USER_NS/],
   ])('%s: names cause and remedy', (_, facts, cause, remedy) => {
     const verdict = explainProbe({ ...user, ...facts })

@@ -153,6 +153,7 @@ describe('the way to namespaces', () => {
   it('is without a user namespace only for a root with all it needs', () => {
     expect(modeOf(0, status('000001ffffffffff'))).toBe('root')
     expect(modeOf(0, status('00000000a80425fb'))).toBe('user') // a container's root
+    expect(modeOf(0, status('000001fffffffeff'))).toBe('user') // may not take capabilities from others
     expect(modeOf(1000, status('0000000000000000'))).toBe('user')
   })
 })

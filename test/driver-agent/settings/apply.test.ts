@@ -1,6 +1,7 @@
 /** From a user's arguments and files to Spark's. */
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { isPythonProgram } from '../../../driver-agent/settings/index.ts'
 import { apply, applyConf, folderWith, written } from './fixture.ts'
 
 describe('the arguments for spark-submit', () => {
@@ -36,6 +37,20 @@ describe('the arguments for spark-submit', () => {
     const applied = apply()
     expect(applied.args).toHaveLength(4)
     expect(written(applied)).toMatchObject({ 'spark.master': 'k8s://http://127.0.0.1:40001' })
+  })
+})
+
+describe('a program', () => {
+  it.each([
+    [['job.py', '--rows', '3'], true],
+    [['--py-files', 'x.py', '--conf', 'a=b', 'job.py'], true],
+    [['pyspark-shell'], true],
+    [['--class', 'X', 'app.jar', '--py-files', 'x.py'], false],
+    [['--py-files', 'x.py', '--class', 'X', 'app.jar'], false],
+    [['--class', 'X', '--files', 'x.py', 'app.jar', 'job.py'], false],
+    [['--version'], false],
+  ])('%j: is Python: %s', (args, isPython) => {
+    expect(isPythonProgram(args)).toBe(isPython)
   })
 })
 

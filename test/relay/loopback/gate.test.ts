@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os'
 import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Gate, type GateOptions } from '../../../relay/loopback/gate.ts'
-import { endOf, findOwner, OwnerLookup } from '../../../relay/loopback/owner.ts'
+import { findOwners, OwnerLookup, socketName } from '../../../relay/loopback/owner.ts'
 import { quietLog } from './world.ts'
 
 const servers: Server[] = []
@@ -180,19 +180,41 @@ describe('the gate of a wildcard listener', () => {
 describe('the owner of a socket', () => {
   const line =
     '   2: 0900407F:9B5B 0100007F:B26A 01 00000000:00000000 00:00000000 00000000  1234        0 38113 1 0000 20 4 28 10 -1\n'
+  const socket = socketName('127.64.0.9', 0x9b5b, '127.0.0.1', 0xb26a)
+  const turned = socketName('127.0.0.1', 0xb26a, '127.64.0.9', 0x9b5b)
+  const wanted = new Set([socket, turned])
 
   it('is read from the line of that socket, not of its other end', () => {
-    expect(findOwner(line, 'tcp', endOf('127.64.0.9', 0x9b5b), endOf('127.0.0.1', 0xb26a))).toEqual({
-      is: 'uid',
-      uid: 1234,
-    })
-    expect(findOwner(line, 'tcp', endOf('127.0.0.1', 0xb26a), endOf('127.64.0.9', 0x9b5b))).toBeUndefined()
+    expect(findOwners(line, 'tcp', wanted)).toEqual(new Map([[socket, { is: 'uid', uid: 1234 }]]))
+  })
+
+  it('is read from the table of the other family where the address there is a mapped one', () => {
+    const mapped = line.replaceAll(/(\w+:\w{4}) (\w+:\w{4}) 01/g, (_, here, there) =>
+      [here, there, '01'].map((end) => (end === '01' ? end : `0000000000000000FFFF0000${end}`)).join(' '),
+    )
+    const native = mapped.replace('FFFF0000', '00000000')
+    expect(findOwners(native + mapped, 'tcp6', wanted)).toEqual(new Map([[socket, { is: 'uid', uid: 1234 }]]))
+    expect(findOwners(native, 'tcp6', wanted).size).toBe(0)
   })
 
   it('is unknown for a socket that no process holds any more, whatever uid the kernel prints', () => {
     const orphan = line.replace(' 1234        0 38113 ', '    0        0 0 ')
-    expect(findOwner(orphan, 'tcp', endOf('127.64.0.9', 0x9b5b), endOf('127.0.0.1', 0xb26a))).toEqual({
-      is: 'unknown',
-    })
+    expect(findOwners(orphan, 'tcp', wanted)).toEqual(new Map([[socket, { is: 'unknown' }]]))
+  })
+
+  it('is found for all that wait in one pass, however many wait', async () => {
+    const count = 30_000
+    const port = (index: number): string => index.toString(16).toUpperCase().padStart(4, '0')
+    const lines = Array.from({ length: count }, (_, index) => line.replace(':9B5B', `:${port(index)}`))
+    const table = `  sl  local_address rem_address   st\n${lines.join('')}`
+    const lookup = new OwnerLookup(async () => table)
+    const began = performance.now()
+    const answers = await Promise.all(
+      lines.map((_, index) => lookup.ownerOf('127.64.0.9', index, '127.0.0.1', 0xb26a)),
+    )
+    expect(new Set(answers.map((answer) => JSON.stringify(answer)))).toEqual(
+      new Set(['{"is":"uid","uid":1234}']),
+    )
+    expect(performance.now() - began).toBeLessThan(5_000) // a pass for each: half a minute
   })
 })

@@ -1,12 +1,10 @@
 /** Control messages arrive whole, in order and once, however the stream cuts them. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import {
-  encodeMessage,
-  MAX_MESSAGE_BYTES,
-  MessageDecoder,
-  StreamChannel,
-} from '../../../relay/loopback/messages.ts'
+import { encodeMessage, MAX_MESSAGE_BYTES, MessageDecoder } from '../../../relay/loopback/message-codec.ts'
+import { StreamChannel } from '../../../relay/loopback/messages.ts'
 import type { MessageChannel } from '../../../relay/loopback/tunnel-types.ts'
 import { World } from './world.ts'
 
@@ -44,6 +42,79 @@ describe('the message decoder', () => {
     const length = Buffer.alloc(4)
     length.writeUInt32BE(MAX_MESSAGE_BYTES + 1)
     expect(() => decoder.push(length)).toThrow(/1048577 bytes came, allowed are 1048576/)
+  })
+})
+
+describe('the message decoder, against a hostile peer,', () => {
+  /** A message of these bytes, as it comes. */
+  const framed = (body: Buffer): Buffer => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(body.length)
+    return Buffer.concat([length, body])
+  }
+
+  it('holds a message that comes byte by byte in little more than its size', () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const liveBytes = (): number => {
+      collect()
+      const { heapUsed, arrayBuffers } = process.memoryUsage()
+      return heapUsed + arrayBuffers
+    }
+    const whole = framed(
+      Buffer.concat([Buffer.from([0xdb, 0, 0x0f, 0xff, 0xfb]), Buffer.alloc(0xffffb, 'x')]),
+    )
+    expect(whole.length).toBe(4 + MAX_MESSAGE_BYTES)
+    const heard: unknown[] = []
+    const decoder = new MessageDecoder((message) => heard.push(message))
+    const one = Buffer.alloc(1)
+    const before = liveBytes()
+    for (const byte of whole.subarray(0, -1)) {
+      one[0] = byte
+      decoder.push(one)
+    }
+    expect(liveBytes() - before).toBeLessThan(8 * MAX_MESSAGE_BYTES)
+    decoder.push(whole.subarray(-1))
+    expect(heard).toEqual(['x'.repeat(0xffffb)])
+    expect(decoder.isClean).toBe(true)
+  })
+
+  it.each([
+    ['a list that says it has ten million entries', Buffer.from([0xdd, 0, 0x98, 0x96, 0x80])],
+    ['a map that says it has ten million', Buffer.from([0xdf, 0, 0x98, 0x96, 0x80])],
+    [
+      'a hundred thousand lists in each other',
+      Buffer.concat([Buffer.alloc(100_000, 0x91), Buffer.from([1])]),
+    ],
+    ['an extension: a date', Buffer.from([0xd6, 0xff, 0, 0, 0, 1])],
+    ['an extension: undefined', Buffer.from([0xd4, 0, 0])],
+    ['an extension that defines a record', Buffer.from([0xd4, 0x72, 0x40, 0x91, 0xa1, 0x61, 1])],
+    ['bytes', Buffer.from([0xc4, 1, 1])],
+    ['a message and something behind it', Buffer.from([1, 1])],
+    ['a text that is cut', Buffer.from([0xa5, 0x61])],
+    ['nothing', Buffer.alloc(0)],
+  ])('refuses %s before it is decoded', (_what, body) => {
+    const decoder = new MessageDecoder((message) => expect.unreachable(`it was heard: ${String(message)}`))
+    expect(() => decoder.push(framed(body))).toThrow('a message is not plain msgpack')
+  })
+
+  it('takes whatever shim and agent say', () => {
+    const traffic = { peer: '127.64.0.2', sentBytes: 2 ** 40, receivedBytes: 0.5, streams: 3 }
+    const said = [
+      { is: 'traffic', peers: [traffic, traffic], resumes: 0, shimResidentBytes: -1 },
+      {
+        is: 'exited',
+        code: null,
+        signal: 'SIGKILL',
+        lastLines: ['ä'.repeat(70_000), ''],
+        maxResidentBytes: 1,
+      },
+      { is: 'stop', reason: '', graceMs: 5_000 },
+    ]
+    const heard: unknown[] = []
+    const decoder = new MessageDecoder((message) => heard.push(message))
+    for (const message of said) decoder.push(bytesOf(message))
+    expect(heard).toEqual(said)
   })
 })
 

@@ -1,6 +1,15 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -79,6 +88,40 @@ describe('listening on a Unix socket', () => {
     })
     const long = join(folder(), 'x'.repeat(100))
     await expect(bind({ is: 'unix', path: long })).rejects.toThrow('107 bytes')
+  })
+})
+
+describe.skipIf(process.getuid?.() !== 0)('listening on a Unix socket in a folder of another user', () => {
+  it.each([0o700, 0o755, 0o1777])('is refused whatever its mode: %o', async (mode) => {
+    const dir = join(folder(), 'his')
+    mkdirSync(dir)
+    chmodSync(dir, mode)
+    chownSync(dir, 54_321, 54_321)
+    const path = join(dir, 'relay.sock')
+    await expect(bind({ is: 'unix', path })).rejects.toMatchObject({
+      code: 'folder',
+      exitCode: 2,
+      message: expect.stringMatching(/his belongs to another user \(uid 54321\).*; name a folder of yours$/),
+    })
+    expect(existsSync(path)).toBe(false)
+  })
+
+  it("is allowed where that user is root, as in /tmp, and the socket is this user's", () => {
+    const script = `
+      const { createServer } = await import('node:net')
+      const { listen } = await import('./relay/server/listen.ts')
+      const front = { handleConnection: (socket) => socket.destroy() }
+      const address = { is: 'unix', path: process.argv[1] }
+      const listener = await listen(address, { front, hasTls: false, isPlainAllowed: false, servesMetricsLocally: false })
+      console.log(listener.url)
+      await listener.close()`
+    const dir = folder()
+    chmodSync(dir, 0o1777)
+    const path = join(dir, 'relay.sock')
+    const as = ['--reuid', '54321', '--clear-groups', '--']
+    const node = [process.execPath, '--input-type=module-typescript', '-e', script, path]
+    const { stdout } = spawnSync('setpriv', [...as, ...node], { encoding: 'utf8' })
+    expect(stdout).toBe(`unix:${path}\n`)
   })
 })
 
