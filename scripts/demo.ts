@@ -127,6 +127,7 @@ function reportAll(runs: readonly Run[]): void {
   const columns = {
     'wall s': (run: Run) => run.summary.wallMs / 1000,
     'attached p50 s': (run: Run) => spread(after(run, 'attachedAfterMs')).median / 1000,
+    'JVM p50 s': (run: Run) => spread(after(run, 'jvmAfterMs')).median / 1000,
     'registered p50 s': (run: Run) => spread(after(run, 'rpcAfterMs')).median / 1000,
     'registered max s': (run: Run) => spread(after(run, 'rpcAfterMs')).max / 1000,
     'between executors MiB': (run: Run) => run.summary.relayedBetweenExecutorsBytes / 1024 / 1024,
@@ -149,8 +150,8 @@ function reportAll(runs: readonly Run[]): void {
   }
 }
 
-/** ms from asking for each function to its links being attached, or to its executor's first call to the driver. */
-function after(run: Run, step: 'attachedAfterMs' | 'rpcAfterMs'): number[] {
+/** ms from asking for each function to its links being attached, its JVM being started, or that one's first call to the driver. */
+function after(run: Run, step: 'attachedAfterMs' | 'jvmAfterMs' | 'rpcAfterMs'): number[] {
   return run.summary.executors.flatMap((executor) => executor[step] ?? [])
 }
 

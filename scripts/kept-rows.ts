@@ -3,6 +3,7 @@
  * written from it, and rows that a later run leaves out keep theirs. Committed, because a checkout's .cache/
  * does not outlive it and hours of rows need not fit into one sitting. Used by test-full.ts.
  */
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import * as z from 'zod'
 import type { Row } from '../test/rows.ts'
@@ -42,4 +43,23 @@ export function writeKept(file: string, outcomes: ReadonlyMap<string, Seen>, row
     return seen === undefined ? [] : [{ row: keyOf(row), ...seen }]
   })
   writeFileSync(file, `[\n${kept.map((each) => `  ${JSON.stringify(each)}`).join(',\n')}\n]\n`)
+}
+
+/** Says whether the repository in `folder` has the commit of a short hash, with or without a `+`. */
+export function commitsIn(folder = '.'): (commit: string) => boolean {
+  const known = new Map<string, boolean>()
+  const ask = (hash: string): boolean =>
+    spawnSync('git', ['-C', folder, 'cat-file', '-e', `${hash}^{commit}`], { stdio: 'ignore' }).status === 0
+  return (commit) => {
+    const hash = commit.replace(/\+$/, '')
+    const isHere = known.get(hash) ?? ask(hash)
+    known.set(hash, isHere)
+    return isHere
+  }
+}
+
+/** What the report may say of it: of a commit that nobody can look up, nothing was shown. It stays kept as it is. */
+export function asShown(seen: Seen, isHere: (commit: string) => boolean): Seen {
+  if (seen.is === 'NOT RUN' || isHere(seen.commit)) return seen
+  return { ...seen, is: 'NOT RUN', says: `seen at a commit that is not here: ${seen.commit}` }
 }

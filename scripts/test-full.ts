@@ -3,7 +3,8 @@
  * words behind `--` only rows that contain one of them; the others then say NOT RUN, and the
  * report goes to .cache/. With `--keep` before the words, rows that are not chosen keep what an
  * earlier run on this machine saw of them, each with its own commit and day, and the report is
- * docs/test-report.md. Ends with 1 unless every row that ran has passed.
+ * docs/test-report.md; what was seen at a commit that this repository does not have is NOT RUN
+ * there. Ends with 1 unless every row that ran has passed.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -11,7 +12,7 @@ import { availableParallelism, hostname, release, totalmem } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { type Row, rows } from '../test/rows.ts'
 import { judgeRow, type Outcome } from './judge-row.ts'
-import { keyOf, readKept, type Seen, writeKept } from './kept-rows.ts'
+import { asShown, commitsIn, keyOf, readKept, type Seen, writeKept } from './kept-rows.ts'
 import { runVitest } from './run-vitest.ts'
 import { scriptCommand } from './script-command.ts'
 
@@ -45,6 +46,7 @@ const seenNow = {
   machine: hostname(),
 }
 const isReported = isKeeping || words.length === 0
+const isHere = commitsIn()
 const outcomes = isReported ? readKept(KEPT_FILE, seenNow.machine) : new Map<string, Seen>()
 const ran: Seen[] = []
 /** Errors outside of any row's tests, and a vitest that could not begin, are in no row. */
@@ -93,16 +95,9 @@ function withSeed(row: Row, outcome: Outcome): Outcome {
 }
 
 function outcomeOf(row: Row): Seen {
-  return (
-    outcomes.get(keyOf(row)) ?? {
-      is: 'NOT RUN',
-      durationMs: 0,
-      says: 'not chosen in this run',
-      commit: '',
-      on: '',
-      machine: '',
-    }
-  )
+  const seen = outcomes.get(keyOf(row))
+  if (seen !== undefined) return asShown(seen, isHere)
+  return { is: 'NOT RUN', durationMs: 0, says: 'not chosen in this run', commit: '', on: '', machine: '' }
 }
 
 function minuteOf(date: Date): string {

@@ -2,11 +2,12 @@
  * `npm test`: lint, types, then all tests; under 20 minutes on 2 cores. The random schedules need all
  * CPU that there is, the others often wait: schedules run behind them, from the first download on. What
  * measures how long streams stall has the machine to itself, last.
- * `npm test -- resume` runs the tests whose file names match. The last line is a count, and what failed
- * stands above it once more.
+ * `npm test -- resume` runs the tests whose file names match. The last line is a count; what failed
+ * stands above it once more, and the wall time. All tests together fail in CI when they took too long.
  */
 import { spawnSync } from 'node:child_process'
 import { countTests, joinRuns, runVitest, type VitestRun } from './run-vitest.ts'
+import { inWords, tooLong } from './wall-time.ts'
 
 const filters = process.argv.slice(2)
 
@@ -18,8 +19,12 @@ if (filters.length === 0) {
 const run = filters.length === 0 ? await runAll() : await runVitest(filters)
 const { passed, failed } = countTests(run)
 for (const failure of run.failures) process.stdout.write(`\nFAILED: ${failure}\n`)
+const tookMs = performance.now() // from the start of this process on
+process.stdout.write(`wall time: ${inWords(tookMs)}\n`)
+const late = filters.length === 0 ? tooLong(tookMs, process.env) : undefined
+if (late !== undefined) process.stdout.write(`npm test: ${late}\n`)
 process.stdout.write(`${passed} passed, ${failed} failed\n`)
-process.exit(run.exitCode)
+process.exit(late === undefined ? run.exitCode : run.exitCode || 1)
 
 async function runAll(): Promise<VitestRun> {
   const schedules = runVitest(['--project=sim'], { isBackground: true })

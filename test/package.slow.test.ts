@@ -10,6 +10,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateKeyLine } from '../relay/token/index.ts'
+import { asNode } from './helper/pretended-node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'slr-package-'))
 const environment = { ...process.env, PATH: [dirname(process.execPath), process.env.PATH].join(delimiter) }
@@ -70,6 +71,28 @@ describe('the package', () => {
     })
     expect(stdout).toContain(`Usage: spark-lambda-relay ${command}`)
     expect(status).toBe(0)
+  })
+
+  describe('on an older Node', () => {
+    const runAs = (version: string) =>
+      spawnSync(process.execPath, [...asNode(version), program, '--version'], {
+        cwd: folder,
+        env: environment,
+        encoding: 'utf8',
+      })
+
+    it.each(['12.22.12', '18.20.0', '21.7.3'])('says one sentence: %s', (version) => {
+      const { status, stdout, stderr } = runAs(version)
+      expect(stderr).toBe(
+        `spark-lambda-relay: this is Node ${version}, but Node 22.0 or later is needed; install it from https://nodejs.org\n`,
+      )
+      expect(stdout).toBe('')
+      expect(status).toBe(2)
+    })
+
+    it('starts from Node 22.0 on, since it is JavaScript by then', () => {
+      expect(runAs('22.0.0')).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
+    })
   })
 
   it('looks at the machine', () => {

@@ -25,6 +25,7 @@ export interface Row {
 
 const agent = 'test/driver-agent'
 const facade = `${agent}/facade/facade.test.ts`
+const realDriver = `${agent}/facade/real-driver.spark-full.test.ts`
 const ends = `${agent}/local/ends.slow.test.ts`
 const isolation = `${agent}/local/isolation.slow.test.ts`
 const settings = `${agent}/settings/apply.test.ts`
@@ -94,7 +95,10 @@ export const rows: readonly Row[] = [
       what: 'the user’s `--conf`, SPARK_CONF_DIR with log4j2.properties, pod template',
       tests: [{ file: traffic, name: /SPARK_CONF_DIR/ }],
     },
-    { what: 'executors’ logs linked from Spark’s UI', tests: [{ file: traffic, name: /log from Spark/ }] },
+    {
+      what: 'executors’ logs linked from Spark’s UI',
+      tests: [{ file: traffic, name: /log from Spark/ }, { file: sideBySide }],
+    },
     { what: 'no task lost', tests: [{ file: traffic, name: /loses no task/ }] },
     {
       what: 'a failing job returns Spark’s own exit code',
@@ -121,7 +125,10 @@ export const rows: readonly Row[] = [
       tests: [{ file: isolation, name: /reaches no address/ }],
     },
     { what: '/tmp of its own', tests: [{ file: isolation, name: /\/tmp of its own/ }] },
-    { what: 'the same as an unprivileged uid', tests: [{ file: isolation, name: /user/ }] },
+    {
+      what: 'the same as an unprivileged uid',
+      tests: [{ file: isolation, name: /as an unprivileged user/ }],
+    },
     {
       what: 'Spark as an unprivileged uid, its work folders and its namespaces its own',
       tests: [{ file: otherMachines, name: /user without rights/ }],
@@ -154,7 +161,7 @@ export const rows: readonly Row[] = [
     },
     {
       what: 'real drivers of both versions: which pods they post, replace, trim and delete',
-      tests: [{ file: `${agent}/facade/real-driver.spark-full.test.ts` }],
+      tests: [{ file: realDriver }],
     },
     {
       what: 'a watch cut during ten pod ends loses none',
@@ -246,6 +253,7 @@ export const rows: readonly Row[] = [
       what: 'no Java, Spark, Python, namespaces, free port, descriptors: doctor’s sentence, exit 2, before anything starts',
       tests: [
         { file: missing },
+        { file: 'test/cli/missing-platform.slow.test.ts' },
         { file: `${agent}/doctor/doctor.test.ts` },
         { file: `${agent}/local/probe-verdict.test.ts` },
       ],
@@ -277,12 +285,15 @@ export const rows: readonly Row[] = [
       tests: [
         { file: pods, name: /ran and ended/ },
         { file: shimLife, name: /was killed/ },
+        { file: realDriver, name: /replaces what is gone/ },
+        { file: deaths, name: /of one/ },
+        { file: badLuck, name: /peer dies/ },
       ],
     },
     {
       what: 'peer’s port closed, address unknown, peer gone: reset within 50 ms of knowing',
       tests: [
-        { file: sockets, name: /resets the client/ },
+        { file: sockets, name: /resets the client|reaches the program as a reset/ },
         { file: badLuck, name: /dial to nobody/ },
       ],
     },
@@ -388,6 +399,16 @@ export const rows: readonly Row[] = [
       what: 'packed here, installed elsewhere, `npx spark-lambda-relay --help`',
       tests: [{ file: 'test/package.slow.test.ts' }],
     },
-    { what: 'an older Node gets one sentence', tests: [{ file: 'test/bin/spark-lambda-relay.test.ts' }] },
+    {
+      what: 'an older Node gets one sentence',
+      tests: [
+        { file: 'test/bin/spark-lambda-relay.test.ts' },
+        { file: 'test/package.slow.test.ts', name: /on an older Node/ },
+      ],
+    },
+    {
+      what: '`npm run demo`: the right answer, the shuffle matrix and the cost within 180 s',
+      tests: [{ file: 'test/spark/demo.spark-full.test.ts' }],
+    },
   ]),
 ]

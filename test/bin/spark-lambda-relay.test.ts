@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { asNode } from '../helper/pretended-node.ts'
 
-/** Runs the door as a Node of that version would: an older one is not at hand in every checkout. */
+/** Runs the door as a Node of that version would. */
 function runAs(version: string, args: readonly string[]) {
-  const pretend = `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${version}" } })`
-  const options = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`]
-  return spawnSync(process.execPath, [...options, 'bin/spark-lambda-relay.js', ...args], { encoding: 'utf8' })
+  const words = [...asNode(version), 'bin/spark-lambda-relay.js', ...args]
+  return spawnSync(process.execPath, words, { encoding: 'utf8' })
 }
 
 describe('bin/spark-lambda-relay.js', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { JvmLog } from '../../executor-shim/jvm-log.ts'
-import { encodeMessage } from '../../relay/loopback/messages.ts'
+import { encodeMessage } from '../../relay/loopback/message-codec.ts'
 
 describe('the log of an executor', () => {
   it('sends many long lines of three bytes a character in messages that each may be sent', async () => {

@@ -51,6 +51,19 @@ describe('an executor in a namespace, over a real relay', () => {
     expect(Object.keys(birth.env).filter((name) => name.startsWith('SLR_'))).toEqual([])
   })
 
+  it('passes 200 of 300 warnings on, counts the others, and keeps all of them in its log', async () => {
+    const executor = await world.executor()
+    await executor.born.promise
+    const print = Array.from({ length: 300 }, (_, number) => `${warn} (number ${number})`)
+    executor.order({ print, exit: 0 })
+    await executor.message('exited')
+    const told = executor.messages.filter((message) => message.is === 'log')
+    expect(told.flatMap(({ lines }) => lines)).toEqual(print.slice(0, 200))
+    expect(told.reduce((sum, { dropped }) => sum + dropped, 0)).toBe(100)
+    await executor.handle.ended
+    expect(world.log(executor)).toBe([...print, ''].join('\n'))
+  })
+
   it('serves its blocks at its virtual address', async () => {
     const executor = await world.executor()
     await executor.born.promise

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { ShimMessage } from '../../executor-shim/control.ts'
 import { TrafficReport } from '../../executor-shim/traffic-report.ts'
 import type { Tunnel } from '../../relay/loopback/index.ts'
-import { encodeMessage } from '../../relay/loopback/messages.ts'
+import { encodeMessage } from '../../relay/loopback/message-codec.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()

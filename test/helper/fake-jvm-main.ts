@@ -46,18 +46,24 @@ createServer((socket) => socket.end('a block')).listen(blockPort, bind, () => {
   driver.on('data', (chunk) => {
     text += chunk.toString()
     for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n')) {
-      obey(JSON.parse(text.slice(0, end)) as FakeOrder)
+      void obey(JSON.parse(text.slice(0, end)) as FakeOrder)
       text = text.slice(end + 1)
     }
   })
 })
 
-function obey(order: FakeOrder): void {
-  for (const line of order.print ?? []) console.error(line)
+async function obey(order: FakeOrder): Promise<void> {
   if (order.ignoreTerm === true) process.on('SIGTERM', () => {})
+  await print(order.print ?? [])
   if (order.fillDisk === true) fillDisk()
   if (order.killSelf !== undefined) process.kill(process.pid, order.killSelf)
   if (order.exit !== undefined) process.exit(order.exit)
+}
+
+/** A JVM has written when its call returns; what Node has not written yet is lost when the process exits. */
+function print(lines: readonly string[]): Promise<void> {
+  const text = lines.map((line) => `${line}\n`).join('')
+  return new Promise((resolve) => process.stderr.write(text, () => resolve()))
 }
 
 function fillDisk(): void {

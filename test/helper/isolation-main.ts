@@ -5,6 +5,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { type Namespaces, namespacesOf } from './namespaces.ts'
 
 export interface Sight {
   /** Names in /proc/net/dev. */
@@ -18,6 +19,7 @@ export interface Sight {
   readonly processes: number
   readonly environment: readonly string[]
   readonly effectiveCapabilities: string
+  readonly namespaces: Namespaces
   /** Files by which a machine is set up that could be opened for writing; nothing was written. */
   readonly machineWritable: readonly string[]
 }
@@ -50,6 +52,7 @@ async function look(): Promise<Sight> {
     processes: readdirSync('/proc').filter((name) => /^\d+$/.test(name)).length,
     environment: Object.keys(process.env),
     effectiveCapabilities: /^CapEff:\s+(\S+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '',
+    namespaces: namespacesOf('self'),
     machineWritable: machineFiles.filter(canBeWritten),
   }
 }

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import {
   homeWithKubeconfig,
-  javaFunctionJar,
+  javaJar,
   markedConfDir,
   podTemplate,
   pythonPackage,
@@ -22,6 +22,9 @@ import { jobs, runSubmit, type Submitted, sparkHomeOf, sparkVersions } from './h
 const COLLECT_MIB = 50
 const ARCHIVE_MIB = 300
 const HEARTBEAT_LIMIT_S = 20
+const HEARTBEAT_EVERY_MS = 1_000
+/** What a machine that others use may keep a heartbeat waiting for. */
+const HEARTBEAT_SPARE_MS = 10_000
 const MARK = 'mark-of-the-user'
 
 const found = z.object({
@@ -42,7 +45,13 @@ const found = z.object({
     hash: z.string(),
   }),
   broadcast: z.object({ sent: z.string(), received: z.array(z.string()), tasks: z.number() }),
-  cache: z.object({ rdd: z.number(), computed: z.number(), tasks: z.number(), digests: z.array(z.string()) }),
+  cache: z.object({
+    rdd: z.number(),
+    computed: z.number(),
+    tasks: z.number(),
+    digests: z.array(z.string()),
+    right: z.array(z.string()),
+  }),
   collect: z.object({ bytes: z.number(), right: z.boolean() }),
   functions: z.object({ steps: z.number(), seven: z.number() }),
   adaptive: z.object({ rows: z.number(), sum: z.number(), enabled: z.string() }),
@@ -70,7 +79,7 @@ describe.each(sparkVersions)('Spark %s through the relay', (version) => {
       options: ['--log-dir', logDir],
       env: { SPARK_CONF_DIR: markedConfDir(folder, MARK), ...homeWithKubeconfig(folder) },
       args: [
-        ...['--jars', javaFunctionJar(folder, sparkHome)],
+        ...['--jars', javaJar(folder, sparkHome)],
         ...['--py-files', pythonPackage(folder)],
         ...['--archives', `${archive.file}#data`],
       ],
@@ -87,8 +96,11 @@ describe.each(sparkVersions)('Spark %s through the relay', (version) => {
         'spark.speculation.interval': '200ms',
         'spark.speculation.quantile': 0.5,
         'spark.speculation.multiplier': 3,
+        // Short, so that several are due while archives are fetched.
+        'spark.executor.heartbeatInterval': `${HEARTBEAT_EVERY_MS}ms`,
+        'spark.extraListeners': 'com.example.HeartbeatTimes',
+        'spark.test.heartbeats': join(folder, 'heartbeats'),
         // An executor whose heartbeats are late by more than this is removed, which tests see.
-        'spark.executor.heartbeatInterval': '3s',
         'spark.storage.blockManagerHeartbeatTimeoutMs': `${HEARTBEAT_LIMIT_S}s`,
         'spark.storage.blockManagerSlaveTimeoutMs': `${HEARTBEAT_LIMIT_S}s`,
         'spark.network.timeoutInterval': '2s',
@@ -134,6 +146,12 @@ describe.each(sparkVersions)('Spark %s through the relay', (version) => {
 
   it('broadcasts 20 MiB to every executor', () => {
     expect(answers.broadcast.received).toEqual([answers.broadcast.sent])
+    const stages = events.jobs
+      .filter((each) => each.Properties?.['spark.job.description'] === 'broadcast')
+      .flatMap((each) => each['Stage IDs'])
+    const tasks = events.tasks.filter((task) => stages.includes(task['Stage ID']))
+    expect(tasks.length).toBeGreaterThanOrEqual(answers.broadcast.tasks) // one may have a speculative copy
+    expect(new Set(tasks.map((task) => task['Task Info']['Executor ID'])).size).toBeGreaterThan(1)
   })
 
   it('reads cached blocks from other executors without computing them again', () => {
@@ -147,7 +165,8 @@ describe.each(sparkVersions)('Spark %s through the relay', (version) => {
         .map((info) => info['Block Manager ID']['Executor ID']),
     )
     expect(holders.size).toBeGreaterThan(1)
-    expect(new Set(answers.cache.digests).size).toBe(8)
+    expect(answers.cache.digests).toEqual(answers.cache.right)
+    expect(new Set(answers.cache.right).size).toBe(8)
   })
 
   it('collects 50 MiB', () => {
@@ -176,8 +195,25 @@ describe.each(sparkVersions)('Spark %s through the relay', (version) => {
       /heartbeat|timed out/i.test(event['Removed Reason']),
     )
     expect(lost).toEqual([])
-    // A beat that is answered after its 3 s is none of this: JVMs on a machine that is full do that without archives.
     expect(job.output).not.toContain('no recent heartbeats')
+    const beats = heartbeats(join(folder, 'heartbeats'))
+    const overMs = Math.max(...events.tasks.map((task) => task['Task Info']['Finish Time']))
+    for (const { 'Executor ID': id, Timestamp: addedMs } of events.executorsAdded) {
+      const removed = events.executorsRemoved.find((event) => event['Executor ID'] === id)
+      const times = [addedMs, ...(beats.get(id) ?? []), Math.max(addedMs, removed?.Timestamp ?? overMs)]
+      const gaps = times.slice(1).map((ms, index) => ms - (times[index] as number))
+      expect(Math.max(...gaps), `executor ${id}: ${gaps}`).toBeLessThan(
+        HEARTBEAT_EVERY_MS + HEARTBEAT_SPARE_MS,
+      )
+    }
+    // Of those that are due while an archive comes, most arrive while it comes.
+    const fetches = archiveFetches(logDir)
+    expect(fetches.length).toBeGreaterThan(1)
+    const due = fetches.reduce((sum, { fromMs, toMs }) => sum + (toMs - fromMs) / HEARTBEAT_EVERY_MS, 0)
+    const arrived = fetches.flatMap(({ executor, fromMs, toMs }) =>
+      (beats.get(executor) ?? []).filter((ms) => ms > fromMs && ms < toMs),
+    )
+    expect(arrived.length).toBeGreaterThanOrEqual(Math.floor(due / 2))
   })
 
   it('adapts a plan while it runs', () => {
@@ -249,4 +285,35 @@ function adaptiveAnswer(): { rows: number; sum: number } {
     }
   }
   return answer
+}
+
+/** When heartbeats arrived at the driver, by executor: ms since 1970. jobs/HeartbeatTimes.java wrote them. */
+function heartbeats(file: string): ReadonlyMap<string, readonly number[]> {
+  const lines = readFileSync(file, 'utf8').trim().split('\n')
+  const beats = lines.map((line) => line.split(' ') as [executor: string, ms: string])
+  return new Map(
+    [...Map.groupBy(beats, ([executor]) => executor)].map(([executor, own]) => [
+      executor,
+      own.map(([, ms]) => Number(ms)),
+    ]),
+  )
+}
+
+interface Fetch {
+  readonly executor: string
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+/** From when to when executors fetched the archive, by their logs. */
+function archiveFetches(logDir: string): readonly Fetch[] {
+  return readdirSync(logDir).flatMap((name) => {
+    const log = readFileSync(join(logDir, name), 'utf8')
+    const at = (what: RegExp): number =>
+      Number(new RegExp(`^${MARK} (\\d+) INFO ${what.source}`, 'm').exec(log)?.[1] ?? Number.NaN)
+    const fromMs = at(/Executor: Fetching spark:.*data\.zip/)
+    const toMs = at(/Executor: Unpacking an archive .*data\.zip/)
+    const executor = /-exec-(\d+)\.log$/.exec(name)?.[1] ?? ''
+    return toMs > fromMs ? [{ executor, fromMs, toMs }] : []
+  })
 }

@@ -1,5 +1,5 @@
 /**
- * Files that jobs send to executors, made anew for each run: a jar with a Java function, a
+ * Files that jobs send to executors, made anew for each run: a jar with a Java function and a listener, a
  * Python package, an archive of random bytes, a pod template. Needs a JDK. For test/spark/ only.
  */
 import { execFileSync } from 'node:child_process'
@@ -20,12 +20,13 @@ export function homeWithKubeconfig(folder: string): Record<string, string> {
   return { HOME: home, PYENV_ROOT: process.env.PYENV_ROOT ?? join(homedir(), '.pyenv') }
 }
 
-/** Compiles jobs/TimesSeven.java against `sparkHome` into a jar. Answers its path. */
-export function javaFunctionJar(folder: string, sparkHome: string): string {
+/** Compiles the Java of jobs/ against `sparkHome` into a jar. Answers its path. */
+export function javaJar(folder: string, sparkHome: string): string {
   const classes = join(folder, 'classes')
   mkdirSync(classes)
-  execFileSync('javac', ['-cp', join(sparkHome, 'jars', '*'), '-d', classes, join(jobs, 'TimesSeven.java')])
-  return zip(join(folder, 'times-seven.jar'), classes)
+  const sources = ['TimesSeven.java', 'HeartbeatTimes.java'].map((name) => join(jobs, name))
+  execFileSync('javac', ['-cp', join(sparkHome, 'jars', '*'), '-d', classes, ...sources])
+  return zip(join(folder, 'java.jar'), classes)
 }
 
 /** jobs/packaged as a zip for --py-files. */
@@ -82,7 +83,7 @@ spec:
   return file
 }
 
-/** A SPARK_CONF_DIR whose log4j2.properties marks every line of an executor's log. */
+/** A SPARK_CONF_DIR whose log4j2.properties marks every line of an executor's log; behind the mark the ms since 1970. */
 export function markedConfDir(folder: string, mark: string): string {
   const confDir = join(folder, 'conf')
   mkdirSync(confDir)
@@ -94,7 +95,7 @@ appender.console.type = Console
 appender.console.name = console
 appender.console.target = SYSTEM_ERR
 appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = ${mark} %d{HH:mm:ss} %p %c{1}: %m%n%ex
+appender.console.layout.pattern = ${mark} %d{UNIX_MILLIS} %p %c{1}: %m%n%ex
 `,
   )
   writeFileSync(join(confDir, 'spark-defaults.conf'), 'spark.test.fromDefaults  also-here\n')

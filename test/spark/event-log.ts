@@ -51,6 +51,11 @@ const blockUpdated = z.object({
     'Disk Size': z.number(),
   }),
 })
+const jobStart = z.object({
+  Event: z.literal('SparkListenerJobStart'),
+  'Stage IDs': z.array(z.number()),
+  Properties: z.record(z.string(), z.string()).optional(),
+})
 const stageCompleted = z.object({
   Event: z.literal('SparkListenerStageCompleted'),
   'Stage Info': z.object({
@@ -65,6 +70,7 @@ export interface EventLog {
   readonly executorsAdded: readonly z.infer<typeof executorAdded>[]
   readonly executorsRemoved: readonly z.infer<typeof executorRemoved>[]
   readonly blocks: readonly z.infer<typeof blockUpdated>[]
+  readonly jobs: readonly z.infer<typeof jobStart>[]
   readonly stages: readonly z.infer<typeof stageCompleted>[]
   /** Names of all events, with how often each came. */
   readonly counts: ReadonlyMap<string, number>
@@ -78,6 +84,7 @@ export function readEventLog(file: string): EventLog {
   const executorsAdded: z.infer<typeof executorAdded>[] = []
   const executorsRemoved: z.infer<typeof executorRemoved>[] = []
   const blocks: z.infer<typeof blockUpdated>[] = []
+  const jobs: z.infer<typeof jobStart>[] = []
   const stages: z.infer<typeof stageCompleted>[] = []
   const counts = new Map<string, number>()
   for (const line of readFileSync(file, 'utf8').split('\n')) {
@@ -89,10 +96,11 @@ export function readEventLog(file: string): EventLog {
     else if (event.Event === 'SparkListenerExecutorRemoved')
       executorsRemoved.push(executorRemoved.parse(event))
     else if (event.Event === 'SparkListenerBlockUpdated') blocks.push(blockUpdated.parse(event))
+    else if (event.Event === 'SparkListenerJobStart') jobs.push(jobStart.parse(event))
     else if (event.Event === 'SparkListenerStageCompleted') stages.push(stageCompleted.parse(event))
   }
   const failedTasks = tasks.filter(({ 'Task Info': info }) => info.Failed && !info.Killed)
-  return { tasks, executorsAdded, executorsRemoved, blocks, stages, counts, failedTasks }
+  return { tasks, executorsAdded, executorsRemoved, blocks, jobs, stages, counts, failedTasks }
 }
 
 function parse(line: string): { readonly Event: string } | undefined {

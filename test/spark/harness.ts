@@ -40,8 +40,10 @@ export interface SubmitSpec {
   readonly env?: Readonly<Record<string, string>>
   /** Words before our own command, which must become it by exec: `setpriv …`, `unshare …`. */
   readonly under?: readonly string[]
-  /** A process group of its own, as a shell gives each job: `kill(signal, 'group')` is Ctrl-C. */
+  /** A process group of its own, as a shell gives each job: `kill(signal, 'group')` is what Ctrl-C does. */
   readonly ownGroup?: boolean
+  /** On a terminal of its own, at which `type()` types; it is a child of `pid`. */
+  readonly terminal?: boolean
   /** User id that the job's folder belongs to. Default: ours. */
   readonly owner?: number
 }
@@ -66,9 +68,16 @@ export interface Submitted {
   saw(text: string | RegExp, withinMs?: number): Promise<void>
   /** To submit alone, or to its process group, as Ctrl-C. */
   kill(signal: NodeJS.Signals, to?: 'group'): void
+  /** Keys on its terminal: `\x03` is Ctrl-C. */
+  type(keys: string): void
   /** Ends it if need be, and removes its folder. */
   remove(): Promise<void>
 }
+
+/** Python: a command on a terminal of its own, whose keys are our stdin; ends as the command does. */
+const onTerminal = `import os, pty, sys
+code = os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:]))
+sys.exit(code if code >= 0 else 128 - code)`
 
 /** What is common to all jobs here: small executors, an event log as plain text. */
 const standardConf = {
@@ -99,6 +108,7 @@ export async function startSubmit(spec: SubmitSpec): Promise<Submitted> {
   const conf = { ...standardConf, 'spark.eventLog.dir': `file:${eventDir}`, ...spec.conf }
   const filled = spec.program.map((word) => word.replace('{result}', resultFile).replace('{folder}', folder))
   const [program = '', ...args] = [
+    ...(spec.terminal ? ['python3', '-c', onTerminal] : []),
     ...(spec.under ?? []),
     process.execPath,
     join(root, 'bin', 'spark-lambda-relay.js'),
@@ -111,17 +121,19 @@ export async function startSubmit(spec: SubmitSpec): Promise<Submitted> {
     ...(spec.args ?? []),
     ...filled,
   ]
+  const own = { SPARK_HOME: sparkHomeOf(spec.version), XDG_RUNTIME_DIR: runtimeDir, ...spec.env }
   const child = spawn(program, args, {
     cwd: folder,
     detached: spec.ownGroup ?? false,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, SPARK_HOME: sparkHomeOf(spec.version), XDG_RUNTIME_DIR: runtimeDir, ...spec.env },
+    stdio: [spec.terminal ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...own },
   })
-  return new RunningSubmit(child, { folder, eventDir, resultFile, summaryFile })
+  return new RunningSubmit(child, { folder, runBase: runDirBase(own), eventDir, resultFile, summaryFile })
 }
 
 interface Files {
   readonly folder: string
+  readonly runBase: string
   readonly eventDir: string
   readonly resultFile: string
   readonly summaryFile: string
@@ -141,7 +153,7 @@ class RunningSubmit implements Submitted {
     this.#child = child
     this.#files = files
     this.folder = files.folder
-    this.runBase = runDirBase({ XDG_RUNTIME_DIR: join(files.folder, 'run') })
+    this.runBase = files.runBase
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (bytes: Buffer) => {
         this.#output += bytes.toString('utf8')
@@ -213,6 +225,10 @@ class RunningSubmit implements Submitted {
   kill(signal: NodeJS.Signals, to?: 'group'): void {
     if (to === 'group') process.kill(-this.pid, signal)
     else this.#child.kill(signal)
+  }
+
+  type(keys: string): void {
+    this.#child.stdin?.write(keys)
   }
 
   async remove(): Promise<void> {

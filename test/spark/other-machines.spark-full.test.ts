@@ -1,7 +1,8 @@
 /** The same shuffle on machines that lack something: ::1, or a user with rights. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { type Namespaces, namespacesOf } from '../helper/namespaces.ts'
 import { type Submitted, sparkVersions, startSubmit } from './harness.ts'
 import { isRoot, machineWithoutIpv6, NOBODY, type OtherMachine, unprivilegedUser } from './other-machines.ts'
 import { descendants, ofKind } from './processes.ts'
@@ -37,6 +38,11 @@ function ipv6Addresses(pid: number): string[] {
   return existsSync(file) ? readFileSync(file, 'latin1').split('\n').filter(Boolean) : []
 }
 
+/** A folder and all below it that lasts as long as we look. */
+function tree(folder: string): readonly string[] {
+  return [folder, ...readdirSync(folder, { recursive: true }).map((name) => join(folder, String(name)))]
+}
+
 describe.each(sparkVersions)('Spark %s', (version) => {
   it('shuffles where nobody has IPv6: each JVM on its own address, a listener per peer', async () => {
     machine = machineWithoutIpv6()
@@ -66,6 +72,23 @@ describe.each(sparkVersions)('Spark %s', (version) => {
       const uids = /^Uid:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]
       expect(uids?.split(/\s+/), command).toEqual(Array.from({ length: 4 }, () => String(NOBODY)))
     }
+    // Each function has a network, a view of the files and a user of its own; all else is in ours.
+    const ours = namespacesOf('self')
+    const functions = ofKind(job.pid, 'executor').map((one) => namespacesOf(one.pid))
+    const outside = [...ofKind(job.pid, 'driver'), ...ofKind(job.pid, 'relay')]
+    expect(outside.length).toBeGreaterThan(1)
+    for (const kind of ['net', 'mnt', 'user'] as const satisfies (keyof Namespaces)[]) {
+      expect(new Set([ours, ...functions].map((each) => each[kind])).size, kind).toBe(3)
+      for (const { pid } of outside) expect(namespacesOf(pid)[kind]).toBe(ours[kind])
+    }
+    const base = join(machine.folder, `spark-lambda-relay-${NOBODY}`)
+    const work = tree(base).filter((path) => /\/local-[^/]*\/./.test(path))
+    expect(work.length).toBeGreaterThan(2)
+    for (const path of [...tree(base), ...tree(job.runBase)]) {
+      const entry = lstatSync(path, { throwIfNoEntry: false })
+      if (entry !== undefined) expect([entry.uid, path]).toEqual([NOBODY, path])
+    }
+    for (const path of [base, job.runBase]) expect(lstatSync(path).mode & 0o777, path).toBe(0o700)
     await finish(job)
     expect(readdirSync(job.runBase).filter((name) => name.startsWith('run-'))).toEqual([])
   })

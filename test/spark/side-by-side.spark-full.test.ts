@@ -75,7 +75,14 @@ while (right < 200 && Date.now() < deadline) {
 console.log(right)`
 
 const runningApplication = z.array(z.object({ id: z.string() }))
-const executorRows = z.array(z.object({ id: z.string(), hostPort: z.string(), isActive: z.boolean() }))
+const executorRows = z.array(
+  z.object({
+    id: z.string(),
+    hostPort: z.string(),
+    isActive: z.boolean(),
+    executorLogs: z.record(z.string(), z.string()),
+  }),
+)
 
 describe('two submits at once, of two Spark versions, and ten execs beside them', () => {
   it('each has its own world, its own UI, and the right answer', async () => {
@@ -118,6 +125,16 @@ describe('two submits at once, of two Spark versions, and ten execs beside them'
         '127.64.0.2',
         '127.64.0.3',
       ])
+      for (const { id, hostPort, executorLogs } of rows.filter((row) => row.id !== 'driver')) {
+        const links = Object.values(executorLogs)
+        expect(links.length).toBeGreaterThan(0)
+        for (const link of links) {
+          const log = await (await fetch(link)).text()
+          expect(log, link).toMatch(
+            new RegExp(`Starting executor.* ID ${id} on host ${hostPort.split(':')[0]}`),
+          )
+        }
+      }
     }
 
     for (const { child, out } of clients) {

@@ -2,9 +2,20 @@
  * The numbers of the wire, written out a second time. When a line here fails, the protocol has
  * changed: a new version, PROTOCOL.md and the changelog belong to the same commit.
  */
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { relayOptions } from '../../../cli/options/relay.ts'
+import { readOptions } from '../../../cli/read-options.ts'
+import { LINK_PATH, MAX_MESSAGE_BYTES } from '../../../relay/pipe/websocket-pipe.ts'
+import { defaultRelayLimits } from '../../../relay/server/limits.ts'
+import { maxTokenLength } from '../../../relay/token/verify.ts'
 import {
+  ALPN,
   closeReasons,
+  decodeGone,
+  decodeHello,
+  decodeMoved,
+  decodeRouteDown,
   encodeControl,
   encodeGone,
   encodeHello,
@@ -23,13 +34,19 @@ import {
   MAX_CONTROL_BYTES,
   MAX_DATA_BYTES,
   MAX_HANDSHAKE_BYTES,
+  MAX_LABEL,
+  MAX_OFFSET,
   PREAMBLE,
+  readOffset,
   resetReasons,
   resumedStatuses,
+  ruleOf,
   VERSION_MAX,
   VERSION_MIN,
   writeHeader,
 } from '../../../relay/wire/index.ts'
+import { RawLink } from '../../sim/raw-link.ts'
+import { World } from '../../sim/world.ts'
 
 const frameNumbers = {
   hello: 0x01,
@@ -84,6 +101,32 @@ const frames: readonly [name: keyof typeof FrameType, made: Buffer, byHand: read
       `a7${text('counter')} 07`,
       `a5${text('class')} a4${text('bulk')}`,
       `a4${text('mode')} a6${text('attach')}`,
+    ],
+  ],
+  [
+    'hello',
+    // One that was sent here, and still has a home that asked it to go.
+    encodeHello({
+      versions: [1, 1],
+      token: 't',
+      incarnation,
+      counter: 7,
+      class: 'urgent',
+      mode: 'visit',
+      placed: true,
+      hasHome: true,
+    }),
+    [
+      '01000066 00000000 0000000000000000',
+      'de0008',
+      `a8${text('versions')} 920101`,
+      `a5${text('token')} a1${text('t')}`,
+      `ab${text('incarnation')} b0${text(incarnation)}`,
+      `a7${text('counter')} 07`,
+      `a5${text('class')} a6${text('urgent')}`,
+      `a4${text('mode')} a5${text('visit')}`,
+      `a6${text('placed')} c3`,
+      `a7${text('hasHome')} c3`,
     ],
   ],
   [
@@ -278,22 +321,22 @@ describe('the wire', () => {
     })
   })
 
-  it('has these close reasons', () => {
-    expect(Object.fromEntries(Object.entries(closeReasons).map(([name, { wire }]) => [name, wire]))).toEqual({
-      violation: 1,
-      version: 2,
-      unauthorized: 3,
-      expired: 4,
-      forbidden: 5,
-      superseded: 6,
-      retired: 7,
-      taken: 8,
-      overloaded: 9,
-      timeout: 10,
-      silent: 11,
-      draining: 12,
-      goodbye: 13,
-      internal: 14,
+  it('has these close reasons, after which another attach may help or not', () => {
+    expect(closeReasons).toEqual({
+      violation: { wire: 1, retry: 'after-backoff' },
+      version: { wire: 2, retry: 'never' },
+      unauthorized: { wire: 3, retry: 'never' },
+      expired: { wire: 4, retry: 'after-backoff' },
+      forbidden: { wire: 5, retry: 'never' },
+      superseded: { wire: 6, retry: 'after-backoff' },
+      retired: { wire: 7, retry: 'never' },
+      taken: { wire: 8, retry: 'after-backoff' },
+      overloaded: { wire: 9, retry: 'after-backoff' },
+      timeout: { wire: 10, retry: 'after-backoff' },
+      silent: { wire: 11, retry: 'at-once' },
+      draining: { wire: 12, retry: 'at-once' },
+      goodbye: { wire: 13, retry: 'never' },
+      internal: { wire: 14, retry: 'after-backoff' },
     })
   })
 
@@ -304,6 +347,11 @@ describe('the wire', () => {
     expect([HEADER_BYTES, MAX_DATA_BYTES, MAX_CONTROL_BYTES, MAX_HANDSHAKE_BYTES, MAX_BATCH]).toEqual([
       16, 1_048_576, 65_536, 8_192, 512,
     ])
+    expect([MAX_LABEL, MAX_OFFSET]).toEqual([4_294_967_295, 9_007_199_254_740_991])
+  })
+
+  it('has these names inside TLS and HTTP, and messages of this size inside a WebSocket', () => {
+    expect([ALPN, LINK_PATH, MAX_MESSAGE_BYTES]).toEqual(['slr/1', '/link', 65_536])
   })
 
   it('has a frame of each type here', () => {
@@ -312,5 +360,184 @@ describe('the wire', () => {
 
   it.each(frames)('writes %s as these bytes', (_name, made, byHand) => {
     expect(made.toString('hex')).toBe(byHand.join('').replaceAll(' ', ''))
+  })
+})
+
+describe('what a frame may hold', () => {
+  const payloadOf = (frame: Buffer): Buffer => frame.subarray(HEADER_BYTES)
+  const hello = { versions: [1, 1], token: 't', incarnation, counter: 7, class: 'bulk', mode: 'attach' }
+  const decodedHello = (more: object) => decodeHello(payloadOf(encodeControl(1, 0, 0, { ...hello, ...more })))
+
+  it('is `placed` and `hasHome` in a HELLO, both absent as a rule', () => {
+    expect(decodedHello({ placed: true })).toMatchObject({ placed: true, hasHome: false })
+    expect(decodedHello({ hasHome: true })).toMatchObject({ placed: false, hasHome: true })
+    expect(decodedHello({})).toMatchObject({ placed: false, hasHome: false })
+  })
+
+  it('is a token of 4,096 characters at most', () => {
+    expect(maxTokenLength).toBe(4_096)
+    expect(decodedHello({ token: 'x'.repeat(4_096) }).token).toHaveLength(4_096)
+    expect(() => decodedHello({ token: 'x'.repeat(4_097) })).toThrow(/^violation: HELLO.token/)
+  })
+
+  it('is a URL of 255 characters at most', () => {
+    const movedTo = (url: string) =>
+      decodeMoved(payloadOf(encodeMoved({ to: '127.64.0.2', node: 'm', urls: [url], epoch: 0, labels: [] })))
+    expect(movedTo('x'.repeat(255)).urls[0]).toHaveLength(255)
+    expect(() => movedTo('x'.repeat(256))).toThrow(/^violation: MOVED.urls/)
+  })
+
+  it('is a label up to 2^32 - 1 and an offset up to 2^53 - 1', () => {
+    const down = (label: number) => decodeRouteDown(payloadOf(encodeRouteDown({ labels: [label] })))
+    expect(down(4_294_967_295)).toEqual({ labels: [4_294_967_295] })
+    expect(() => down(4_294_967_296)).toThrow(/^violation: ROUTE_DOWN names label/)
+    const offset = (hex: string) => readOffset(Buffer.from(`2200000000000003${hex}`, 'hex'), 0)
+    expect(offset('001fffffffffffff')).toBe(9_007_199_254_740_991)
+    expect(() => offset('0020000000000000')).toThrow(/^violation: offset/)
+  })
+
+  it('is nested four levels below the outermost at most', () => {
+    const goneWith = (unknown: unknown) =>
+      decodeGone(payloadOf(encodeControl(0x31, 0, 0, { address: '127.64.0.2', incarnation, unknown })))
+    expect(goneWith([[[1]]])).toEqual({ address: '127.64.0.2', incarnation })
+    expect(goneWith([{ a: [[]] }])).toEqual({ address: '127.64.0.2', incarnation })
+    for (const tooDeep of [[[[[1]]]], [[{ a: [1] }]], [[[[[]]]]]])
+      expect(() => goneWith(tooDeep)).toThrow(/^violation: GONE/)
+  })
+})
+
+/** An endpoint of a simulated relay that does not attach it by itself. */
+async function attachedTo(
+  world: World,
+  address: string,
+  hello: Parameters<RawLink['hello']>[1],
+): Promise<RawLink> {
+  const link = new RawLink(world, world.relay, `raw ${address}`)
+  link.hello(address, hello)
+  await world.pass(5)
+  return link
+}
+
+describe('what a relay allows one link', () => {
+  it('is 100,000 frames other than DATA a second, unless it is told otherwise', () => {
+    expect(defaultRelayLimits.controlFramesPerSecond).toBe(100_000)
+    expect(readOptions(relayOptions, {}, {}).controlFramesPerSecond).toBe(100_000)
+  })
+
+  const nowhere = (n: number): string => `127.65.${n >> 8}.${n & 0xff}`
+  const entries = (n: number) =>
+    [1, 2, 3].map((k) => ({
+      label: 6 * n + 2 * k + 1,
+      id: 9 * n + k,
+      generation: 2,
+      received: 0,
+      limit: 0,
+      port: 9,
+    }))
+  const watched = Array.from({ length: 9 }, (_, n) => ({ address: nowhere(n), incarnation }))
+
+  // The burst is twice what is allowed a second, 200 here, and HELLO was one of them.
+  it.each<[name: string, counts: number, frame: (n: number) => Buffer]>([
+    ['PING', 1, () => encodeSignal(FrameType.ping, 0, 0)],
+    ['WATCH of nine', 10, () => encodeWatch({ peers: watched })],
+    [
+      'OPEN for whose address the directory is asked',
+      20,
+      (n) => encodeControl(FrameType.open, 2 * n + 1, 0, { to: nowhere(n), port: 9, id: n }),
+    ],
+    [
+      'RESUME of three for whose address the directory is asked',
+      23,
+      (n) => encodeResume({ peer: nowhere(n), incarnation: '', entries: entries(n) }),
+    ],
+    ['RETIRE', 10, (n) => encodeRetire({ address: nowhere(n), generation: 1 })],
+  ])('counts %s as %i of them', async (_name, counts, frame) => {
+    const frames = Array.from({ length: 5 }, (_, n) => frame(n))
+    const pings = 199 - frames.length * counts
+    for (const [more, reason] of [
+      [pings, 0],
+      [pings + 1, closeReasons.overloaded.wire],
+    ] as const) {
+      const world = new World({ relayLimits: { controlFramesPerSecond: 100 } })
+      const link = await attachedTo(world, '127.64.0.1', { role: 'driver' })
+      link.send(Buffer.concat([...frames, ...Array<Buffer>(more).fill(encodeSignal(FrameType.ping, 0, 0))]))
+      await world.pass(5)
+      expect(link.closeReason, `five and ${more} pings`).toBe(reason)
+    }
+  })
+
+  it('keeps the newest 16 visits of one endpoint', async () => {
+    const world = new World()
+    const visits: RawLink[] = []
+    for (let counter = 1; counter <= 17; counter += 1)
+      visits.push(await attachedTo(world, '127.64.0.1', { mode: 'visit', counter }))
+    const overloaded = closeReasons.overloaded.wire
+    expect(visits.map(({ closeReason }) => closeReason)).toEqual([overloaded, ...Array<number>(16).fill(0)])
+  })
+
+  it('lets it wait for 4,096 addresses, and for 16 incarnations of each', async () => {
+    const world = new World({ relayLimits: { graceMs: 1_000 } })
+    const link = await attachedTo(world, '127.64.0.1', {})
+    const other = await attachedTo(world, '127.64.0.2', {})
+    const incarnations = Array.from({ length: 17 }, (_, n) => n.toString(16).padStart(16, '0'))
+    other.send(
+      encodeWatch({ peers: incarnations.map((each) => ({ address: nowhere(0), incarnation: each })) }),
+    )
+    for (let first = 0; first < 4_097; first += MAX_BATCH) {
+      const batch = Math.min(MAX_BATCH, 4_097 - first)
+      const peers = Array.from({ length: batch }, (_, n) => ({ address: nowhere(first + n), incarnation }))
+      link.send(encodeWatch({ peers }))
+    }
+    await world.pass(4_000)
+    const given = (raw: RawLink) => raw.of(FrameType.gone).map(({ payload }) => decodeGone(payload))
+    expect(given(link).map(({ address }) => address)).toEqual(
+      Array.from({ length: 4_096 }, (_, n) => nowhere(n)),
+    )
+    expect(given(other).map((gone) => gone.incarnation)).toEqual(incarnations.slice(0, 16))
+  })
+})
+
+describe('the wire page', () => {
+  const page = readFileSync('relay/PROTOCOL.md', 'utf8').split('\n')
+
+  /** The cells of the one table whose first line is `head`, without that line. */
+  function table(head: string): readonly (readonly string[])[] {
+    const at = page.indexOf(head)
+    expect(page.lastIndexOf(head), head).toBe(at)
+    const end = page.findIndex((line, index) => index > at && !line.startsWith('|'))
+    return page.slice(at + 2, end).map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim().replaceAll('`', '')),
+    )
+  }
+  const camelCase = (name: string): string =>
+    name.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
+
+  it('lists these frames, each with its number, scope and payload', () => {
+    const payloads = { none: 'none', data: 'data', control: 'map', text: 'text' } as const
+    const listed = table('| type | name | scope | payload | from | `offset` |')
+    expect(
+      listed.map(([number, name = '', scope, payload]) => [camelCase(name), Number(number), scope, payload]),
+    ).toEqual(
+      Object.entries(FrameType).map(([name, number]) => {
+        const rule = ruleOf(number)
+        return [name, number, rule?.scope, rule && payloads[rule.payload]]
+      }),
+    )
+  })
+
+  it('lists these close reasons, each with its number and whether to try again', () => {
+    const retries = { 'at-once': 'at once', 'after-backoff': 'after a back-off', never: 'never' } as const
+    const listed = table('| reason | number | try again |')
+    expect(
+      listed.map(([name, number, again]) => [name, Number(number), /^[^,;]*/.exec(again ?? '')?.[0]]),
+    ).toEqual(Object.entries(closeReasons).map(([name, { wire, retry }]) => [name, wire, retries[retry]]))
+  })
+
+  it('lists these reset reasons', () => {
+    const listed = table('| reset reason | number | meaning |')
+    expect(Object.fromEntries(listed.map(([name, number]) => [name, Number(number)]))).toEqual(resetReasons)
   })
 })

@@ -90,6 +90,7 @@ def _():
     shared = sc.broadcast(content)
 
     def look(_):
+        time.sleep(0.5)  # long enough that no executor takes all of them
         yield hashlib.sha256(shared.value).hexdigest()
 
     digests = sc.parallelize(range(4), 4).mapPartitions(look).collect()
@@ -113,7 +114,14 @@ def _():
         yield TaskContext.get().partitionId(), [hashlib.sha256(part).hexdigest() for part in parts]
 
     read = blocks.coalesce(1).mapPartitions(digest).collect()
-    return {"rdd": blocks.id(), "computed": computed.value, "tasks": len(read), "digests": sorted(read[0][1])}
+    right = [hashlib.sha256(random.Random(index).randbytes(2 * 1024 * 1024)).hexdigest() for index in range(8)]
+    return {
+        "rdd": blocks.id(),
+        "computed": computed.value,
+        "tasks": len(read),
+        "digests": sorted(read[0][1]),
+        "right": sorted(right),
+    }
 
 
 @part("collect")
