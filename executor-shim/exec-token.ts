@@ -1,8 +1,8 @@
 /** Where the token of an `exec` comes from: a file, read again on every attach, or a key of our own. Used by exec.ts. */
-import { open } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import type { ExecOptions } from '../cli/options/index.ts'
 import type { TokenSource } from '../relay/loopback/index.ts'
+import { readPrivateFile } from '../relay/token/private-file.ts'
 import { ExecError } from './exec-errors.ts'
 
 /** A token signed here is looked at once, on attaching: this covers skew and a slow start, ms. */
@@ -45,34 +45,20 @@ export async function tokenSource(
 }
 
 async function readTokenFile(file: string): Promise<string> {
-  const handle = await open(file, 'r').catch((cause: NodeJS.ErrnoException) => {
-    throw unreadable(file, cause)
-  })
-  try {
-    // Of the open handle, not the path: what is checked is what is read.
-    const { mode } = await handle.stat()
-    if ((mode & 0o077) !== 0) {
-      const octal = (mode & 0o777).toString(8).padStart(4, '0')
-      throw new ExecError(
+  const text = await readPrivateFile(file, {
+    unreadable: (cause) =>
+      new ExecError(
         'token',
-        `--token-file ${file} has mode ${octal}, so others can use the token; run: chmod 600 ${file}`,
-      )
-    }
-    const text = await handle.readFile('utf8').catch((cause: NodeJS.ErrnoException) => {
-      throw unreadable(file, cause)
-    })
-    const token = text.trim()
-    if (token !== '') return token
-    throw new ExecError('token', `--token-file ${file} is empty; write what the command token prints into it`)
-  } finally {
-    await handle.close()
-  }
-}
-
-function unreadable(file: string, cause: NodeJS.ErrnoException): ExecError {
-  return new ExecError(
-    'token',
-    `--token-file ${file} cannot be read (${cause.code}); name a file that exists and is yours`,
-    { cause },
-  )
+        `--token-file ${file} cannot be read (${cause.code}); name a file that exists and is yours`,
+        { cause },
+      ),
+    tooOpen: (mode) =>
+      new ExecError(
+        'token',
+        `--token-file ${file} has mode ${mode}, so others can use the token; run: chmod 600 ${file}`,
+      ),
+  })
+  const token = text.trim()
+  if (token !== '') return token
+  throw new ExecError('token', `--token-file ${file} is empty; write what the command token prints into it`)
 }

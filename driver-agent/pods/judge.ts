@@ -16,7 +16,7 @@ export type Cause =
   /** The function is over, and its shim said nothing of its JVM. */
   | { readonly is: 'function-ended'; readonly end: FunctionEnd }
   /** `lastLines`: of its JVM, if it had one and that one still said them. */
-  | { readonly is: 'deadline'; readonly deadlineMs: number; readonly lastLines: readonly string[] }
+  | { readonly is: 'deadline'; readonly deadlineMs: number; readonly lastLines?: readonly string[] }
   | { readonly is: 'other-version'; readonly has: string; readonly wants: string }
   | { readonly is: 'unfit'; readonly why: string }
   /** Deleted before it had a function. */
@@ -88,7 +88,7 @@ function tell(cause: Cause, stage: Stage): Told {
         reason: 'StartDeadline',
         message: withLastLines(
           `its executor did not reach the driver within ${cause.deadlineMs / 1000} s (${lateness[stage] ?? stage})`,
-          cause.lastLines,
+          cause.lastLines ?? [],
         ),
         exitCode: 1,
       }

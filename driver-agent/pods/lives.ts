@@ -193,10 +193,9 @@ export class Lives {
   #overdue(pod: Pod, deadlineMs: number): void {
     const { options, outbox } = this.#context
     if (pod.state.is !== 'starting') return
-    if (pod.state.stage !== 'jvm') return this.#end(pod, { is: 'deadline', deadlineMs, lastLines: [] })
-    const patience = this.#after(OVERDUE_MS, () =>
-      this.#end(pod, { is: 'deadline', deadlineMs, lastLines: [] }),
-    )
+    const cause = { is: 'deadline', deadlineMs } as const
+    if (pod.state.stage !== 'jvm') return this.#end(pod, cause)
+    const patience = this.#after(OVERDUE_MS, () => this.#end(pod, cause))
     outbox.push(() => options.output.stopFunction(pod.uid, 'its start took too long', OVERDUE_GRACE_MS))
     this.#enter(pod, { is: 'overdue', stage: 'jvm', deadlineMs, patience })
   }
@@ -328,9 +327,9 @@ export class Lives {
 
 function deadlineOf(
   { deadlineMs }: Extract<PodState, { is: 'overdue' }>,
-  lastLines: readonly string[] = [],
+  lastLines?: readonly string[],
 ): Cause {
-  return { is: 'deadline', deadlineMs, lastLines }
+  return { is: 'deadline', deadlineMs, ...(lastLines === undefined ? {} : { lastLines }) }
 }
 
 /** A function whose end is known and whose verdict is not will count as a failed start in a moment. */

@@ -2,16 +2,14 @@
  * How a message lies in a stream: 4 bytes of length (big-endian), then msgpack. What comes is
  * another's: it is bounded in length, depth and kind before it is decoded. Used by messages.ts.
  */
-import { Packr } from 'msgpackr/pack'
 import { Slab } from '../pipe/slab.ts'
 import { HEADER_BYTES } from '../wire/index.ts'
 import { isPlainMsgpack } from '../wire/msgpack-shape.ts'
+import { packr } from '../wire/packr.ts'
 
 /** Longest message, bytes on the wire without its length. */
 export const MAX_MESSAGE_BYTES = 1024 * 1024
 const LENGTH_BYTES = 4
-
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' })
 
 /** Turns the bytes of a stream into messages, however they were cut. Pure. */
 export class MessageDecoder {

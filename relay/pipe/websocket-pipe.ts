@@ -8,6 +8,7 @@ import type { WebSocket } from 'ws'
 import type { TrafficClass } from '../wire/control.ts'
 import type { Pausable, Pipe, PipeEvents } from './pipe.ts'
 import { Slab } from './slab.ts'
+import { SMALL_WRITE_BYTES } from './small-writes.ts'
 import { isWorthCopying, WriteLedger } from './write-ledger.ts'
 
 /** Longest message that we send, bytes. */
@@ -18,8 +19,6 @@ export const MAX_PAYLOAD_BYTES = MAX_MESSAGE_BYTES + 1024
 export const LINK_PATH = '/link'
 
 const END_MS = 1_000
-/** Writes up to this size are put together into one message while the pipe is corked. */
-const GATHER_BYTES = 4 * 1024
 
 export interface WebSocketPipeOptions {
   readonly name: string
@@ -83,14 +82,10 @@ export class WebSocketPipe implements Pipe, Pausable {
 
   write(bytes: Uint8Array, slab?: Slab): void {
     if (this.#state === 'ending' || this.#state === 'over' || bytes.length === 0) return
-    if (this.#isCorked && bytes.length <= GATHER_BYTES) {
-      // A copy, as it stays here until uncork() and the slab's owner may go on before that.
+    if (bytes.length <= SMALL_WRITE_BYTES && (this.#isCorked || this.#isBehind)) {
+      // A copy, as it stays here for a while and the slab's owner may go on before that.
       this.#gather(slab === undefined ? bytes : Buffer.from(bytes))
-      return
-    }
-    if (bytes.length <= GATHER_BYTES && this.#isBehind) {
-      this.#gather(Buffer.from(bytes))
-      this.#owesDrained = true
+      if (!this.#isCorked) this.#owesDrained = true
       return
     }
     this.#sendGathered()

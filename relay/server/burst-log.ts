@@ -3,6 +3,7 @@
  * that end. Lines are written synchronously and the peer decides how often it comes, so a burst is
  * logged line by line and the rest as one sum every few seconds. Counters have all. Used by node.ts.
  */
+import { Allowance } from '../time/allowance.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 import type { RelayLog } from './node-context.ts'
 
@@ -15,8 +16,7 @@ export class BurstLog {
   readonly #log: RelayLog
   readonly #clock: Clock
   readonly #sumSays: string
-  #linesLeft = BURST_LINES
-  #countedMs: number
+  readonly #lines = new Allowance(BURST_LINES, LINES_PER_SECOND)
   readonly #unlogged = new Map<string, number>()
   #sumTimer: Timer | undefined
 
@@ -25,21 +25,15 @@ export class BurstLog {
     this.#log = log
     this.#clock = clock
     this.#sumSays = sumSays
-    this.#countedMs = clock.now()
   }
 
   /** `reason`: what the sum counts by, out of a closed list. */
   warn(reason: string, fields: object, message: string): void {
-    const now = this.#clock.now()
-    const earned = ((now - this.#countedMs) * LINES_PER_SECOND) / 1_000
-    this.#linesLeft = Math.min(BURST_LINES, this.#linesLeft + earned)
-    this.#countedMs = now
-    if (this.#linesLeft < 1) {
+    if (!this.#lines.take(this.#clock.now())) {
       this.#unlogged.set(reason, (this.#unlogged.get(reason) ?? 0) + 1)
       this.#sumTimer ??= this.#clock.after(SUM_MS, () => this.#sum())
       return
     }
-    this.#linesLeft -= 1
     this.#log.warn(fields, message)
   }
 

@@ -1,5 +1,5 @@
 /** The directory that the command line asks for: memory, or Redis with what is needed to get in. Used by run.ts. */
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { RelayOptions } from '../../cli/options/index.ts'
 import type { Directory } from '../directory/directory.ts'
@@ -7,6 +7,7 @@ import { MemoryDirectory } from '../directory/memory.ts'
 import { RedisDirectory } from '../directory/redis.ts'
 import { parseRedisUrl, redactRedisUrl, redisUrlForms } from '../directory/redis-url.ts'
 import type { Clock } from '../time/clock.ts'
+import { readPrivateFile } from '../token/private-file.ts'
 
 /** A Redis option that cannot work. Ends the command with 2. */
 export class DirectoryOptionError extends Error {
@@ -28,7 +29,7 @@ export async function createDirectory(options: RelayOptions, clock: Clock, log: 
   try {
     return await RedisDirectory.open({
       target,
-      password: redisPasswordFile === undefined ? undefined : readPassword(redisPasswordFile),
+      password: redisPasswordFile === undefined ? undefined : await readPassword(redisPasswordFile),
       tlsCa: redisCa === undefined ? undefined : readCa(redisCa),
       commandMs: COMMAND_MS,
       clock,
@@ -43,15 +44,17 @@ export async function createDirectory(options: RelayOptions, clock: Clock, log: 
   }
 }
 
-function readPassword(file: string): string {
-  const text = readFile('--redis-password-file', file).toString('utf8').trim()
-  if ((statSync(file).mode & 0o077) !== 0) {
-    throw new DirectoryOptionError(
-      `--redis-password-file ${file} can be read by other users; run: chmod 600 ${file}`,
-    )
-  }
-  if (text === '') throw new DirectoryOptionError(`--redis-password-file ${file} is empty`)
-  return text
+async function readPassword(file: string): Promise<string> {
+  const text = await readPrivateFile(file, {
+    unreadable: (cause) => unreadable('--redis-password-file', file, cause),
+    tooOpen: () =>
+      new DirectoryOptionError(
+        `--redis-password-file ${file} can be read by other users; run: chmod 600 ${file}`,
+      ),
+  })
+  const password = text.trim()
+  if (password === '') throw new DirectoryOptionError(`--redis-password-file ${file} is empty`)
+  return password
 }
 
 function readCa(file: string): Buffer {
@@ -66,9 +69,12 @@ function readFile(option: string, file: string): Buffer {
   try {
     return readFileSync(file)
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    throw new DirectoryOptionError(`${option} ${file} cannot be read (${code}); name a file of yours`, {
-      cause,
-    })
+    throw unreadable(option, file, cause as NodeJS.ErrnoException)
   }
+}
+
+function unreadable(option: string, file: string, cause: NodeJS.ErrnoException): DirectoryOptionError {
+  return new DirectoryOptionError(`${option} ${file} cannot be read (${cause.code}); name a file of yours`, {
+    cause,
+  })
 }

@@ -74,11 +74,11 @@ export class Lookups {
     const [first] = this.#waiting
     if (first === undefined) return undefined
     const [app, own] = first
-    const [oldest] = own as unknown as [[string, Waiting]]
-    const [name, waiting] = oldest
-    own.delete(name)
     this.#waiting.delete(app)
+    const [oldest] = own
+    if (oldest === undefined) return undefined // never kept empty
+    own.delete(oldest[0])
     if (own.size > 0) this.#waiting.set(app, own)
-    return waiting
+    return oldest[1]
   }
 }

@@ -34,20 +34,17 @@ export class Queues {
     const links = [...this.#context.links]
       .filter((link) => link.isUp)
       .sort((a, b) => a.pipe.queuedBytes - b.pipe.queuedBytes)
-    const byApp = Map.groupBy(links, (link) => link.who.app)
-    const queued = new Map<string, number>()
-    for (const link of links) {
-      const { app } = link.who
-      queued.set(app, (queued.get(app) ?? 0) + link.pipe.queuedBytes)
-    }
+    const holders = [...Map.groupBy(links, (link) => link.who.app).values()].map((own) => ({
+      own,
+      bytes: own.reduce((sum, link) => sum + link.pipe.queuedBytes, 0),
+    }))
     for (let left = total; left > relayQueueBytes; ) {
-      let fullest = ''
-      for (const [app, bytes] of queued) if (bytes > (queued.get(fullest) ?? 0)) fullest = app
-      const link = byApp.get(fullest)?.pop()
+      const most = holders.reduce((a, b) => (b.bytes > a.bytes ? b : a), { own: [] as RelayLink[], bytes: 0 })
+      const link = most.own.pop()
       if (link === undefined) return
       const { queuedBytes } = link.pipe
       left -= queuedBytes
-      queued.set(fullest, (queued.get(fullest) ?? 0) - queuedBytes)
+      most.bytes -= queuedBytes
       link.close(new RelayError('overloaded', 'the relay holds too much for slow links', { cause }))
     }
   }

@@ -4,6 +4,7 @@
  */
 
 import type { Lease } from '../directory/directory.ts'
+import { Allowance } from '../time/allowance.ts'
 import type { Timer } from '../time/clock.ts'
 import type { TrafficClass } from '../wire/control.ts'
 import type { RelayLink } from './relay-link.ts'
@@ -39,15 +40,14 @@ export class Residence {
   readonly address: string
   readonly class: TrafficClass
   state: ResidenceState
-  // Nearly always nobody waits or watches: both are made for the first who does.
+  // Nearly always nobody waits or watches, and it attaches once: these are made for the first who does, or does so again.
+  #attaches: Allowance | undefined
   #parked: Set<RouteEnd> | undefined
   #watchers: Map<RelayLink, Set<string>> | undefined
   /** How often it was looked for in the directory and found elsewhere, since the last `watch`. */
   looks = 0
   /** Since when those who watch it have done so while it is attached, ms. */
   watchedAttachedMs = 0
-  #attachesLeft = ATTACHES_AT_ONCE
-  #attachesCountedMs = 0
 
   constructor(app: string, address: string, trafficClass: TrafficClass, state: ResidenceState) {
     this.app = app
@@ -58,12 +58,8 @@ export class Residence {
 
   /** It attaches once more. False: that is too often. */
   takeAttach(nowMs: number): boolean {
-    const earned = ((nowMs - this.#attachesCountedMs) * ATTACHES_PER_SECOND) / 1_000
-    this.#attachesCountedMs = nowMs
-    this.#attachesLeft = Math.min(ATTACHES_AT_ONCE, Math.floor((this.#attachesLeft + earned) * 1_000) / 1_000)
-    if (this.#attachesLeft < 1) return false
-    this.#attachesLeft -= 1
-    return true
+    this.#attaches ??= new Allowance(ATTACHES_AT_ONCE, ATTACHES_PER_SECOND)
+    return this.#attaches.take(nowMs)
   }
 
   /** OPENs and RESUMEs that wait for it. */

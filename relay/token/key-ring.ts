@@ -3,10 +3,11 @@
  * it changed, so that keys rotate without a restart. Used by the
  * verifier and by whoever signs.
  */
-import { open, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { KeyError } from './errors.ts'
 import { keyCovers, parseKeys, type SigningKey } from './keys.ts'
+import { readPrivateFile } from './private-file.ts'
 
 export interface KeySource {
   /** `--secret-file`. Wins over `text`. */
@@ -17,30 +18,24 @@ export interface KeySource {
 
 /** Reads a file of keys. Throws KeyError `unreadable`, `too-open` (others may read it) or what is wrong in it. */
 export async function readKeyFile(file: string): Promise<readonly SigningKey[]> {
-  const handle = await open(file, 'r').catch((error: NodeJS.ErrnoException) => {
-    const orMake =
-      error.code === 'ENOENT'
-        ? `, or make it: (umask 077; printf 'everyone:*:%s\\n' "$(openssl rand 32 | basenc --base64url)" > ${file})`
-        : ''
-    throw new KeyError(
-      'unreadable',
-      `--secret-file ${file} cannot be read (${error.code}); name a file that exists and is yours${orMake}`,
-    )
-  })
-  try {
-    // Of the open handle, not the path: what is checked is what is read.
-    const { mode } = await handle.stat()
-    if ((mode & 0o077) !== 0) {
-      const octal = (mode & 0o777).toString(8).padStart(4, '0')
-      throw new KeyError(
-        'too-open',
-        `--secret-file ${file} has mode ${octal}, so others can read it; run: chmod 600 ${file}`,
+  const text = await readPrivateFile(file, {
+    unreadable: ({ code }) => {
+      const orMake =
+        code === 'ENOENT'
+          ? `, or make it: (umask 077; printf 'everyone:*:%s\\n' "$(openssl rand 32 | basenc --base64url)" > ${file})`
+          : ''
+      return new KeyError(
+        'unreadable',
+        `--secret-file ${file} cannot be read (${code}); name a file that exists and is yours${orMake}`,
       )
-    }
-    return parseKeys(await handle.readFile('utf8'), `--secret-file ${file}`)
-  } finally {
-    await handle.close()
-  }
+    },
+    tooOpen: (mode) =>
+      new KeyError(
+        'too-open',
+        `--secret-file ${file} has mode ${mode}, so others can read it; run: chmod 600 ${file}`,
+      ),
+  })
+  return parseKeys(text, `--secret-file ${file}`)
 }
 
 export class KeyRing {

@@ -2,12 +2,10 @@
  * The payloads of control frames: what they hold, and how they are checked. Everything that
  * comes from a peer passes a check here before anyone reads it. Pure.
  */
-// Not 'msgpackr': that loads streams and a native decoder of strings, 7 MiB of every function's memory for
-// frames of some dozen bytes. Its strings are slices, too, which keep the whole text of their frame.
-import { Packr } from 'msgpackr/pack'
 import { violation } from './errors.ts'
 import { FrameType, HEADER_BYTES, MAX_CONTROL_BYTES, MAX_LABEL, writeHeader } from './header.ts'
 import { isPlainMsgpack } from './msgpack-shape.ts'
+import { packr } from './packr.ts'
 import { parseVirtualAddress } from './virtual-address.ts'
 
 /** Traffic class of a link and of all streams on it. */
@@ -128,8 +126,6 @@ export interface Retire {
 
 /** Entries of a RESUME, RESUMED, ROUTE_DOWN, MOVED or WATCH at most, so that any of them fits a control frame. */
 export const MAX_BATCH = 512
-
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' })
 
 /** A whole control frame. Throws RangeError when the payload is too long, which is a fault of ours. */
 export function encodeControl(type: number, label: number, offset: number, payload: unknown): Buffer {
