@@ -34,12 +34,28 @@ export function driverEnvironment(
   return environment
 }
 
-/** Endpoint options for the shims, which read them as theirs. */
-export function endpointEnvironment(options: SubmitOptions | AgentOptions): Record<string, string> {
+/** How long silence is borne: the same at both ends of a link, or they disagree about who is lost. */
+function timeEnvironment(options: SubmitOptions | AgentOptions): Record<string, string> {
   return {
     SLR_HANDSHAKE: `${options.handshakeMs}ms`,
     SLR_KEEPALIVE: `${options.keepaliveMs}ms`,
     SLR_SILENCE: `${options.silenceMs}ms`,
+  }
+}
+
+/** For the relay of a job that was given none, which reads its options as if they were typed. */
+export function relayEnvironment(
+  run: string,
+  options: SubmitOptions | AgentOptions,
+  given: NodeJS.ProcessEnv = process.env,
+): NodeJS.ProcessEnv {
+  return { ...ownEnvironment(run, given), ...timeEnvironment(options) }
+}
+
+/** Endpoint options for the shims, which read them as theirs. */
+export function endpointEnvironment(options: SubmitOptions | AgentOptions): Record<string, string> {
+  return {
+    ...timeEnvironment(options),
     SLR_LINGER: `${options.lingerMs}ms`,
     SLR_WINDOW: String(options.windowBytes),
     SLR_BUDGET: String(options.budgetBytes),

@@ -17,7 +17,7 @@ import {
   type Tunnel,
   type TunnelOptions,
 } from '../relay/loopback/index.ts'
-import { endpointEnvironment, ownEnvironment } from './environment.ts'
+import { endpointEnvironment, relayEnvironment } from './environment.ts'
 import { PORTS_OF_A_SESSION, pickFreePorts } from './free-ports.ts'
 import type { PayloadFrame } from './functions.ts'
 import { RUN_MARK } from './guardian.ts'
@@ -118,7 +118,7 @@ export function startRelayInside(
     advertise: relayAdvertise,
     // Before the endpoints do, so that the reason told is the cause and not its consequence.
     giveUpMs: lingerMs * 0.9,
-    environment: ownEnvironment(run),
+    environment: relayEnvironment(run, given.options),
     logger,
   })
 }

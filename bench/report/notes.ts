@@ -9,7 +9,7 @@ export function notesOf(result: BenchResult): readonly string[] {
     .filter((row) => row.repeated > 0 || row.noisy > 0)
     .map((row) => `${row.name} ${row.repeated} made again, ${row.noisy} kept`)
   return [
-    `${countOf(runs, 'run')} of ${result.window ?? `${result.seconds} s each`}, ${result.at.slice(0, 16)}Z, commit ${commitOf(commit)}; ${versionsOf(result)}.`,
+    `${countOf(runs, 'run')}${result.window === undefined ? '' : ` of ${result.window}`}, ${result.at.slice(0, 16)}Z, commit ${commitOf(commit)}; ${versionsOf(result)}.`,
     knowsNoise(result)
       ? `Disturbed by others (more than ${result.noiseCores} cores): ${disturbed.join('; ') || 'none'}.`
       : 'What others did meanwhile is not known of every run.',

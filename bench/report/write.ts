@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Rows } from '../bench.ts'
 import { benches } from '../benches/index.ts'
-import { type BenchResult, loadResults, windowOf } from '../result.ts'
+import { type BenchResult, loadResults } from '../result.ts'
 import { htmlReport } from './html.ts'
 import { markdownReport } from './markdown.ts'
 
@@ -44,11 +44,7 @@ export async function writeReport(wish: ReportWish): Promise<readonly string[]> 
 function judgedNow(result: BenchResult): BenchResult {
   const bench = benches.find(({ name }) => name === result.bench)
   if (bench === undefined) return result
-  return {
-    ...result,
-    verdicts: bench.judge(new Rows(result.rows)),
-    window: result.window ?? windowOf(bench, result.seconds),
-  }
+  return { ...result, verdicts: bench.judge(new Rows(result.rows)) }
 }
 
 function benchesShown(file: string): readonly string[] {

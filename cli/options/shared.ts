@@ -44,7 +44,7 @@ export const timeOptions = {
   silenceMs: duration('--silence', {
     says: 'a link that brings no byte for this long is lost',
     min: 500,
-    max: 300_000,
+    max: 180_000,
     default: 6_000,
   }),
 } satisfies OptionTable

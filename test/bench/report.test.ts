@@ -137,6 +137,8 @@ describe('the report', () => {
       expect(text).toContain('node 24.0.0, HAProxy version 2.6')
       expect(text).toContain('Disturbed by others (more than 0.15 cores): none.')
     }
+    // Results of before do not say it, and today's windows are not theirs.
+    expect(markdownReport([result()], [])).toMatch(/^5 runs, 20/m)
   })
 
   it('shows each goal on the page with verdict and commit, and of a missed one where to read why', () => {

@@ -47,7 +47,7 @@ describe('the command line', () => {
     [
       'a time out of range',
       ['relay', '--silence', '1h'],
-      '--silence 1h: must be 500ms to 5m (such as 500ms, 6s, 10m, 2h)',
+      '--silence 1h: must be 500ms to 3m (such as 500ms, 6s, 10m, 2h)',
     ],
     [
       'a size without meaning',

@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { submitOptions } from '../../cli/options/agent.ts'
+import { relayOptions } from '../../cli/options/relay.ts'
 import { shimOptions } from '../../cli/options/shim.ts'
 import { readOptions } from '../../cli/read-options.ts'
-import { driverEnvironment, endpointEnvironment, ownEnvironment } from '../../driver-agent/environment.ts'
+import {
+  driverEnvironment,
+  endpointEnvironment,
+  ownEnvironment,
+  relayEnvironment,
+} from '../../driver-agent/environment.ts'
 import { RUN_MARK } from '../../driver-agent/guardian.ts'
 
 const given = { PATH: '/bin', SLR_SECRET: 'k:*:s', SLR_LISTEN: '0.0.0.0:1', SLR_CACHE: '/c', HOME: '/h' }
@@ -41,5 +47,17 @@ describe('environments of what the agent starts', () => {
     }
     const shim = readOptions(shimOptions, {}, endpointEnvironment(options))
     expect(shim).toMatchObject({ silenceMs: 9_000, windowBytes: 512 * 1024, lingerMs: options.lingerMs })
+  })
+  it('of the relay inside say how long silence is borne, as those of shims do, and nothing else of ours', () => {
+    const options = { ...readOptions(submitOptions, { silenceMs: ['9s'] }, {}), sparkArguments: [] }
+    const environment = relayEnvironment('r1', options, given)
+    const relay = readOptions(relayOptions, { listen: ['127.0.0.1:1'] }, environment)
+    expect(relay).toMatchObject({ silenceMs: 9_000, keepaliveMs: options.keepaliveMs })
+    expect(Object.keys(environment).filter((name) => name.startsWith('SLR_'))).toEqual([
+      'SLR_CACHE',
+      'SLR_HANDSHAKE',
+      'SLR_KEEPALIVE',
+      'SLR_SILENCE',
+    ])
   })
 })

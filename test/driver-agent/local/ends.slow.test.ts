@@ -215,7 +215,8 @@ describe.each(users)('a function of user %s', (user) => {
 
   it('has a /tmp of the size that was asked for', async () => {
     const root = await workRoot(user)
-    const fill = 'dd if=/dev/zero of=/tmp/full bs=1M count=100 2>&3; stat -c %s /tmp/full >&3'
+    const fill =
+      'dd if=/dev/zero of=/tmp/filled-by-the-test bs=1M count=100 2>&3; stat -c %s /tmp/filled-by-the-test >&3'
     const started = startFunction(
       { command: ['sh', '-c', fill], workRoot: root, tmpBytes: 64 * 1024 * 1024 },
       user,
