@@ -42,8 +42,9 @@ function readOption(
 }
 
 function checkTexts(option: Option, texts: readonly string[], where: (text: string) => string): unknown {
+  const schema = option.schema()
   const values = texts.map((text) => {
-    const checked = option.schema.safeParse(text)
+    const checked = schema.safeParse(text)
     if (checked.success) return checked.data
     throw new UsageError('value', `${where(text)}: must be ${option.allowed}`)
   })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Logger } from 'pino'
 import { hasIpv6Loopback } from '../relay/loopback/address.ts'
+import { giveBackOnceSettled } from '../relay/loopback/give-back.ts'
 import type { ShimMessage } from './control.ts'
 import { ShimError } from './errors.ts'
 import { ExecutorProcess } from './executor-process.ts'
@@ -157,6 +158,7 @@ class Shim {
     })
     assertFits(this.#payload, sparkVersion)
     this.feed({ is: 'attached' })
+    giveBackOnceSettled()
   }
 
   async #startJvm(): Promise<void> {
@@ -235,11 +237,11 @@ function complain(failure: ShimError): number {
   return failure.exitCode
 }
 
-/** The JVM gets the function's environment, without what is ours. */
+/** The JVM gets the function's environment, without what is for the shim. */
 function ownEnvironment(): Record<string, string> {
   const kept: Record<string, string> = {}
   for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && !/^(SLR|NODE)_/.test(name)) kept[name] = value
+    if (value !== undefined && !/^(SLR|NODE|MALLOC)_/.test(name)) kept[name] = value
   }
   return kept
 }

@@ -45,6 +45,7 @@ describe('the package', () => {
       'bin/spark-lambda-relay.js',
       'dist/cli.js',
       'dist/bulk-worker.js',
+      'dist/third-party-licenses.txt',
       'LICENSE',
       'README.md',
       'CHANGELOG.md',

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { thriftyMalloc } from '../../driver-agent/local/environment.ts'
 import type { ShimMessage } from '../../executor-shim/control.ts'
 import { enterCommand } from '../../executor-shim/exec-isolate.ts'
 import type { FunctionPayload } from '../../executor-shim/payload.ts'
@@ -85,6 +86,7 @@ export async function startShim(bed: Testbed, world: World, wish: ShimWish): Pro
     SPARK_HOME: home,
     JAVA_HOME: standIn(bed, go, ports, wish.loadWords),
     NODE_COMPILE_CACHE: wish.compileCache,
+    ...thriftyMalloc, // as the local provider starts it
     SLR_LOG_LEVEL: 'warn',
   }
   const status = readFileSync('/proc/self/status', 'latin1')

@@ -59,7 +59,8 @@ export function integer(flag: string, spec: WithDefault<number> & Bounds): Optio
     range: allowed,
     default: spec.default,
     defaultText: String(spec.default),
-    schema: z.string().regex(/^\d+$/).transform(Number).pipe(z.number().int().min(spec.min).max(spec.max)),
+    schema: () =>
+      z.string().regex(/^\d+$/).transform(Number).pipe(z.number().int().min(spec.min).max(spec.max)),
   })
 }
 
@@ -77,7 +78,7 @@ export function duration(
     range,
     default: spec.default,
     defaultText: spec.default === undefined ? 'no limit' : formatDuration(spec.default),
-    schema: parsed(parseDuration).pipe(z.number().min(spec.min).max(spec.max)),
+    schema: () => parsed(parseDuration).pipe(z.number().min(spec.min).max(spec.max)),
   })
 }
 
@@ -90,7 +91,7 @@ export function bytes(flag: string, spec: WithDefault<number> & Bounds): Option<
     range,
     default: spec.default,
     defaultText: formatBytes(spec.default),
-    schema: parsed(parseBytes).pipe(z.number().int().min(spec.min).max(spec.max)),
+    schema: () => parsed(parseBytes).pipe(z.number().int().min(spec.min).max(spec.max)),
   })
 }
 
@@ -107,7 +108,7 @@ export function choice<const T extends string>(
     range: allowed,
     default: spec.default,
     defaultText: spec.default,
-    schema: z.enum(spec.of) as unknown as z.ZodType<T, string>,
+    schema: () => z.enum(spec.of) as unknown as z.ZodType<T, string>,
   })
 }
 
@@ -116,9 +117,11 @@ export function toggle(flag: string, spec: Common): Option<boolean> {
   return row<boolean>(flag, spec, {
     allowed: '1, true, 0 or false',
     default: false,
-    schema: z
-      .enum(['1', 'true', '0', 'false'])
-      .transform((text) => text === '1' || text === 'true') as z.ZodType<boolean, string>,
+    schema: () =>
+      z.enum(['1', 'true', '0', 'false']).transform((text) => text === '1' || text === 'true') as z.ZodType<
+        boolean,
+        string
+      >,
   })
 }
 
@@ -140,7 +143,7 @@ export function text(
     allowed: spec.allowed,
     default: spec.default,
     defaultText: spec.default,
-    schema: z.string().regex(spec.pattern),
+    schema: () => z.string().regex(spec.pattern),
   })
 }
 
@@ -159,7 +162,7 @@ export function url(
     value: 'url',
     allowed: examples.join(', '),
     default: undefined,
-    schema: z.string().refine((given) => isUrl(given, spec.of)),
+    schema: () => z.string().refine((given) => isUrl(given, spec.of)),
   })
 }
 
@@ -180,7 +183,7 @@ export function address(
     value: spec.unix ? 'host:port|unix:path' : 'host:port',
     allowed: spec.unix ? 'host:port, [ipv6]:port or unix:/path' : 'host:port or [ipv6]:port',
     default: undefined,
-    schema: parsed(parseAddress).refine((found) => spec.unix || found.is === 'tcp'),
+    schema: () => parsed(parseAddress).refine((found) => spec.unix || found.is === 'tcp'),
   })
 }
 
@@ -197,7 +200,7 @@ export function custom<T>(
     value: spec.value,
     allowed: spec.allowed,
     default: undefined,
-    schema: parsed(spec.parse),
+    schema: () => parsed(spec.parse),
   })
 }
 

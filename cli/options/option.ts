@@ -19,8 +19,11 @@ export interface Option<T = unknown> {
   /** How --help shows the default. Absent: nothing is shown. */
   readonly defaultText?: string
   readonly default: T
-  /** From one text value to `T`, or to one element of it when repeatable. */
-  readonly schema: z.ZodType<unknown, string>
+  /**
+   * Makes what reads one text value to `T`, or to one element of it when repeatable. Not made before there is a text:
+   * the schemas of all commands would be half a MiB of every function's memory.
+   */
+  readonly schema: () => z.ZodType<unknown, string>
   /** May be given more than once; the environment variable separates by commas. */
   readonly repeatable: boolean
   /** Works, but only for children of ours: --help is silent about it. */

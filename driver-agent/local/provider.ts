@@ -12,7 +12,7 @@ import { cacheDir } from '../cache-dir.ts'
 import { AgentError } from '../errors.ts'
 import type { FunctionHandle, FunctionProvider } from '../provider.ts'
 import { diesWithUs } from '../spawn.ts'
-import { functionEnvironment } from './environment.ts'
+import { functionEnvironment, thriftyMalloc } from './environment.ts'
 import { LocalFunction, notStarted } from './function.ts'
 import { type NamespaceMode, namespaceMode, unshareCommand } from './namespace.ts'
 import {
@@ -194,6 +194,7 @@ export class LocalProvider implements FunctionProvider {
       TMPDIR: '/tmp',
       SPARK_HOME: this.#options.sparkHome,
       SLR_WORK_DIR: '/tmp/work',
+      ...thriftyMalloc,
       ...(this.#compileCache === undefined ? {} : { NODE_COMPILE_CACHE: this.#compileCache }),
       // The file's name lies in a hidden folder; its descriptor is open.
       SLR_EXECUTOR_LOG: `/proc/self/fd/${fds.log}`,

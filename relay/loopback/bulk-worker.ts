@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { BulkWorkerData, FromWorker, ToWorker } from './bulk-messages.ts'
 import { createLane } from './create-lane.ts'
 import { TunnelError } from './errors.ts'
+import { giveBackOnceSettled } from './give-back.ts'
 
 const port = parentPort
 if (port === null) throw new Error('bulk-worker is the entry of a worker thread')
@@ -60,6 +61,7 @@ const lane = createLane(
   },
   { warn },
 )
+giveBackOnceSettled()
 
 port.on('message', (message: ToWorker) => {
   switch (message.is) {

@@ -171,7 +171,7 @@ describe('the command line', () => {
     for (const { table } of commands) {
       for (const option of Object.values(table)) {
         if (option.defaultText === undefined || option.defaultText === 'no limit') continue
-        expect(option.schema.safeParse(option.defaultText).data, option.flag).toEqual(option.default)
+        expect(option.schema().safeParse(option.defaultText).data, option.flag).toEqual(option.default)
       }
     }
   })
