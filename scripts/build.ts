@@ -57,7 +57,10 @@ writeFileSync('dist/third-party-licenses.txt', licensesOf(Object.keys(metafile.i
 
 /** What is bound in keeps its notice, as each of these licenses asks. Throws when a package has none. */
 function licensesOf(files: readonly string[]): string {
-  const folders = new Set(files.flatMap((file) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []))
+  // The last one on the path: a package may have brought a version of its own.
+  const folders = new Set(
+    files.flatMap((file) => /^.*\bnode_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []),
+  )
   const texts = [...folders].sort().map((folder) => {
     const file = readdirSync(folder).find((name) => /^licen[cs]e(\.|$)/i.test(name))
     if (file === undefined) throw new Error(`${folder} is bound into dist/, and has no license file`)

@@ -56,7 +56,7 @@ const fleetResume = 'test/relay/fleet/resume.slow.test.ts'
 const fleetSpread = 'test/relay/fleet/spread.slow.test.ts'
 
 /**
- * A row a million: together they take both cores for two hours, and `--keep` lets them run on different days.
+ * A row a million: together they take both cores for nearly three hours, and `--keep` lets them run on different days.
  * Seeds are drawn anew, as far from each other as no million reaches.
  */
 function millionsOfSchedules(count: number): readonly Omit<Row, 'area'>[] {

@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { submitOptions } from '../../cli/options/agent.ts'
 import { execOptions } from '../../cli/options/exec.ts'
 import { relayOptions } from '../../cli/options/relay.ts'
+import { endpointOptions } from '../../cli/options/shared.ts'
 import { readOptions, unknownVariables } from '../../cli/read-options.ts'
+import { endpointOverrides } from '../../relay/endpoint/from-options.ts'
+import { endpointLimits } from '../../relay/endpoint/index.ts'
 
 describe('readOptions', () => {
   it('gives what DESIGN says when nothing is said', () => {
@@ -115,5 +118,15 @@ describe('unknownVariables', () => {
     expect(unknownVariables([relayOptions, execOptions], ['SLR_SECRET'], environment)).toEqual([
       'SLR_MAX_LINK',
     ])
+  })
+  it('takes nothing for an endpoint that endpoints refuse, who know no options by name', () => {
+    for (const [name, { flag, range }] of Object.entries(endpointOptions)) {
+      const ends = range?.split(' to ') ?? []
+      expect(ends, flag).toHaveLength(2)
+      for (const end of ends) {
+        const given = readOptions(endpointOptions, { [name]: [end] }, {})
+        expect(() => endpointLimits('bulk', endpointOverrides(given)), `${flag} ${end}`).not.toThrow()
+      }
+    }
   })
 })

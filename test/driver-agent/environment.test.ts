@@ -48,6 +48,7 @@ describe('environments of what the agent starts', () => {
     const shim = readOptions(shimOptions, {}, endpointEnvironment(options))
     expect(shim).toMatchObject({ silenceMs: 9_000, windowBytes: 512 * 1024, lingerMs: options.lingerMs })
   })
+
   it('of the relay inside say how long silence is borne, as those of shims do, and nothing else of ours', () => {
     const options = { ...readOptions(submitOptions, { silenceMs: ['9s'] }, {}), sparkArguments: [] }
     const environment = relayEnvironment('r1', options, given)
